@@ -1,0 +1,1 @@
+"""The Kubernetes side: adds a Docker daemon and its graph storage to labelled pods."""
