@@ -1,0 +1,40 @@
+# Every target installs by itself what it needs. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench soak format clean
+
+PYTHON := .venv/bin/python
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+demo: .venv/.ready .guest/root ## the main job, without a cluster: two pods, one cache
+	@$(PYTHON) -m demo
+
+test: .venv/.ready .guest/root ## all tests, on this machine and in the test guest
+	$(PYTHON) -m pytest -m "not soak" $(PYTEST_ARGS)
+
+check: .venv/.ready ## formatting, lint, types, shell scripts
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	.venv/bin/shellcheck .ci/run scripts/setup scripts/lock tests/guest/*.sh webhook/daemon.sh
+
+soak: .venv/.ready .guest/root ## what takes long: every kill, a hundred thousand pods
+	$(PYTHON) -m pytest -m soak $(PYTEST_ARGS)
+
+bench: .venv/.ready .guest/root ## speed, as ratios to floors measured in the same run
+	@scripts/bench
+
+format: .venv/.ready ## format and fix what can be fixed by itself
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+clean: ## remove what the other targets made
+	rm -rf .venv .guest build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/.ready: requirements-dev.lock scripts/setup
+	@scripts/setup
+
+.guest/root: tests/guest/fetch.sh
+	@tests/guest/fetch.sh $@
+	@touch $@
