@@ -1,0 +1,88 @@
+"""``python -m demo``: shows the main job from end to end; exits 1 if any of it does not hold."""
+
+import difflib
+import json
+import sys
+import tempfile
+import time
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+from ruamel.yaml import YAML
+
+from demo.admission import Injection, Manifest, running_webhook
+from demo.events import from_line
+from demo.terminal import Terminal
+from tests.guest import machine
+from tests.guest.machine import PROJECT, SHARE_INSIDE, Guest, GuestError
+
+EXAMPLE = PROJECT / "examples" / "pod.yaml"
+DISK_MIB = 40 * 1024
+TIMEOUT_SECONDS = 900
+
+
+def main() -> int:
+    """Run the demonstration and return the exit status."""
+    terminal = Terminal(Console())
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="dind-demo-") as name:
+        folder = Path(name)
+        pod = YAML(typ="safe").load(EXAMPLE)
+        injection = _admit(pod, folder, terminal)
+        try:
+            _play(injection.pod, folder / "share", terminal)
+        except GuestError as error:
+            terminal.error(str(error))
+            return 1
+    terminal.table()
+    Console().print(f"{time.monotonic() - start:.0f} s in all")
+    return 1 if terminal.failed else 0
+
+
+def _admit(pod: Manifest, folder: Path, terminal: Terminal) -> Injection:
+    terminal.chapter("An ordinary CI pod meets the webhook")
+    with running_webhook(folder) as webhook:
+        injection = webhook.inject(pod)
+    before, after = (_yaml(manifest).splitlines() for manifest in (pod, injection.pod))
+    diff = list(difflib.unified_diff(before, after, str(EXAMPLE.name), "as it runs", lineterm=""))
+    terminal.diff("\n".join(_shorten(diff)))
+    return injection
+
+
+def _yaml(manifest: Manifest) -> str:
+    stream = StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.dump(json.loads(json.dumps(manifest)), stream)
+    return stream.getvalue()
+
+
+def _shorten(diff: list[str]) -> list[str]:
+    """Return the diff with each long run of text (the daemon's script) cut to its first lines."""
+    return [line if len(line) <= 100 else line[:97] + "…" for line in diff]
+
+
+def _play(pod: Manifest, share: Path, terminal: Terminal) -> None:
+    share.mkdir()
+    (share / "pod.json").write_text(json.dumps(pod))
+    disk = share / "disk"
+    with disk.open("wb") as file:
+        file.truncate(DISK_MIB * 2**20)
+    machine.fetch()
+    python = sys.executable
+    job = f"exec {python} -m demo.story {SHARE_INSIDE / 'pod.json'} >/dev/console"
+    with Guest(share, job, disk=disk) as guest:
+        with (share / "console").open() as console:
+            while guest.running():
+                guest.pause(0.1)
+                for line in console:
+                    event = from_line(line)
+                    if event is not None:
+                        terminal.show(event)
+        if guest.wait(TIMEOUT_SECONDS) != 0:
+            raise GuestError(guest.last_output())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
