@@ -5,7 +5,6 @@ client: there is no registry to pull an image from. All else comes from the pod'
 """
 
 import json
-import os
 import signal
 import subprocess
 from dataclasses import dataclass, field
@@ -163,7 +162,7 @@ def remove_network_namespace(name: str) -> None:
     subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
-def environment(entries: list[dict[str, str]]) -> tuple[str, ...]:
-    """Return a manifest's ``env`` as the container gets it, with the image's usual PATH."""
-    path = "PATH=" + os.defpath.replace("/bin:/usr/bin", "/usr/sbin:/usr/bin:/sbin:/bin")
-    return (path, "HOME=/root", *(f"{e['name']}={e.get('value', '')}" for e in entries))
+def environment(variables: dict[str, str]) -> tuple[str, ...]:
+    """Return a container's environment: the variables of its manifest after those of an image."""
+    image = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+    return tuple(f"{name}={value}" for name, value in {**image, **variables}.items())

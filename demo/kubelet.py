@@ -6,6 +6,7 @@ last, the volumes after them.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -49,6 +50,19 @@ def call_driver(driver: str, *args: str) -> dict[str, Any]:
     if done.returncode or reply["status"] != "Success":
         raise PodError(f"{args[0]} command failed, status: {reply['status']}, {reply['message']}")
     return reply
+
+
+def expanded(text: str, variables: dict[str, str]) -> str:
+    """Return a command's word with ``$(NAME)`` replaced and ``$$`` made ``$``, as the kubelet does.
+
+    Source: k8s.io/kubernetes/third_party/forked/golang/expansion.
+    """
+
+    def replacement(match: re.Match[str]) -> str:
+        name = match["name"]
+        return "$" if name is None else variables.get(name, match[0])
+
+    return re.sub(r"\$(?:\$|\((?P<name>[^)]*)\))", replacement, text)
 
 
 class Pod:
@@ -156,12 +170,15 @@ class Pod:
         return [volume for volume in self._spec["volumes"] if "flexVolume" in volume]
 
     def _container(self, spec: Manifest, script: str | None = None) -> Container:
-        command = [*spec.get("command", []), *spec.get("args", [])]
+        variables = {entry["name"]: entry.get("value", "") for entry in spec.get("env", [])}
+        command = [
+            expanded(word, variables) for word in [*spec.get("command", []), *spec.get("args", [])]
+        ]
         security = self._spec.get("securityContext") or {}
         return Container(
             id=f"{self.name}-{spec['name']}",
             args=("sh", "-c", script) if script else tuple(command),
-            env=container.environment(spec.get("env", [])),
+            env=container.environment(variables),
             mounts=tuple(
                 Mount(self._volumes[m["name"]], m["mountPath"], m.get("readOnly", False))
                 for m in spec.get("volumeMounts", [])
