@@ -23,9 +23,9 @@ BASE_IMAGE = "busybox:1.36"
 
 _LIST_IMAGES = "docker images --format '{{.Repository}}:{{.Tag}}'"
 _IMPORT_BASE = (
-    "mkdir -p /tmp/base/bin && cp /usr/bin/busybox /tmp/base/bin/ && "
-    "/tmp/base/bin/busybox --install /tmp/base/bin && "
-    f"tar -C /tmp/base -c . | docker import - {BASE_IMAGE} >/dev/null"
+    "mkdir -p /base/bin && cp /usr/bin/busybox /base/bin/ && "
+    "/base/bin/busybox --install /base/bin && "
+    f"tar -C /base -c . | docker import - {BASE_IMAGE} >/dev/null"
 )
 
 
