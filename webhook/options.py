@@ -90,13 +90,21 @@ def parse_flag(text: str) -> bool:
     return text == "true"
 
 
+class SizeTooSmallError(ValueError):
+    """A quantity, but too small for a graph storage."""
+
+
 def parse_size_mib(text: str) -> int:
     """Return a size in MiB, rounded up to whole extents, as the driver makes its slabs.
 
     Raises:
+        SizeTooSmallError: it is under ``MIN_STORAGE_MIB``.
         ValueError: ``text`` is no quantity.
     """
-    return quantity.mib(quantity.parse(text), multiple=EXTENT_MIB)
+    size = quantity.parse(text)
+    if size < MIN_STORAGE_MIB * quantity.MIB:
+        raise SizeTooSmallError(text)
+    return quantity.mib(size, multiple=EXTENT_MIB)
 
 
 # The grammar of github.com/distribution/reference, with its limit of the whole.
@@ -127,26 +135,20 @@ def _parse_containers(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _parse_cpu(text: str) -> str:
-    if quantity.parse(text) * 1000 % 1:
-        raise ValueError(text)
-    return text
+def _parse_amount(steps: int) -> Callable[[str], str]:
+    """Return a parser of an amount above nothing, in whole parts of ``steps`` to the unit."""
 
-
-def _parse_memory(text: str) -> str:
-    if quantity.parse(text) % 1:
-        raise ValueError(text)
-    return text
-
-
-def _positive(parse: Callable[[str], str]) -> Callable[[str], str]:
-    def parse_positive(text: str) -> str:
-        if not quantity.parse(parse(text)):
+    def parse(text: str) -> str:
+        amount = quantity.parse(text)
+        if not amount or amount * steps % 1:
             raise ValueError(text)
         return text
 
-    return parse_positive
+    return parse
 
+
+_parse_cpu = _parse_amount(1000)
+_parse_memory = _parse_amount(1)
 
 _FLAG = 'write "true" or "false"'
 _CPU = 'write processors as a quantity, such as "500m" or "2"'
@@ -169,8 +171,8 @@ OPTIONS = {
     "image": Key("image", _matching(_IMAGE), 'write an image, such as "docker:29-dind"'),
     "cpu": Key("cpu", _parse_cpu, _CPU),
     "memory": Key("memory", _parse_memory, _MEMORY),
-    "cpu-limit": Key("cpu_limit", _positive(_parse_cpu), _CPU),
-    "memory-limit": Key("memory_limit", _positive(_parse_memory), _MEMORY),
+    "cpu-limit": Key("cpu_limit", _parse_cpu, _CPU),
+    "memory-limit": Key("memory_limit", _parse_memory, _MEMORY),
     "docker-host": Key("docker_host", DockerHost, 'write "unix" or "tcp"'),
     "containers": Key(
         "containers", _parse_containers, 'write names of containers, such as "build,test"'

@@ -11,7 +11,7 @@ import msgspec
 
 from webhook.admin import ADMIN_KEYS, Admin
 from webhook.errors import KeyFault, SettingsError
-from webhook.options import MIN_STORAGE_MIB, OPTIONS, Key, Options, nearest
+from webhook.options import MIN_STORAGE_MIB, OPTIONS, Key, Options, SizeTooSmallError, nearest
 
 Given = tuple[tuple[str, object], ...]
 """The options that a layer names, each with its value."""
@@ -59,10 +59,7 @@ def parse_cluster(data: Mapping[str, str]) -> ClusterDefaults:
     admin = Admin() if faults else msgspec.convert(values, Admin)
     size_mib = dict(given).get("storage-size")
     bound_mib = admin.max_storage_size_mib
-    if bound_mib is not None and bound_mib < MIN_STORAGE_MIB:
-        value = data["max-storage-size"]
-        faults.append(KeyFault("max-storage-size", value, f"write {MIN_STORAGE_MIB}Mi or more"))
-    elif bound_mib is not None and isinstance(size_mib, int) and size_mib > bound_mib:
+    if bound_mib is not None and isinstance(size_mib, int) and size_mib > bound_mib:
         right = f"write at most the max-storage-size, {data['max-storage-size'].strip()}"
         faults.append(KeyFault("storage-size", data["storage-size"], right))
     if faults:
@@ -130,12 +127,11 @@ def _read_options(
 def _read(key: str, text: str, row: Key, faults: list[KeyFault]) -> object:
     """Return the value of ``text``, or note a fault and return None."""
     try:
-        value = row.parse(text.strip())
+        return row.parse(text.strip())
+    except SizeTooSmallError:
+        right = f"write {MIN_STORAGE_MIB}Mi or more"
     except ValueError:
-        shown = text if len(text) <= 80 else f"{text[:77]}..."
-        faults.append(KeyFault(key, shown, row.right))
-        return None
-    if key == "storage-size" and isinstance(value, int) and value < MIN_STORAGE_MIB:
-        faults.append(KeyFault(key, text, f"write {MIN_STORAGE_MIB}Mi or more"))
-        return None
-    return value
+        right = row.right
+    shown = text if len(text) <= 80 else f"{text[:77]}..."
+    faults.append(KeyFault(key, shown, right))
+    return None

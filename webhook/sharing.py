@@ -1,0 +1,239 @@
+"""The containers' volumes in the daemon, at the same paths.
+
+``docker run -v $PWD:/src`` names a path of the daemon's own file system: the files are there only
+if the daemon mounts what the container mounts.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from webhook import names
+from webhook.outcome import listed, quoted
+from webhook.pod import Container, EnvVar, PodSpec, VolumeMount
+
+NEEDED = frozenset(
+    {"/", "/etc", "/etc/hostname", "/etc/hosts", "/etc/passwd", "/etc/group", "/etc/resolv.conf"}
+    | {"/dev", "/dev/pts", "/dev/mqueue", "/run", "/var/run", "/tmp", "/var/lib"}  # noqa: S108 - not used, kept free
+)
+"""Paths that the daemon needs as they are; what lies below them may be mounted over."""
+
+NEEDED_WHOLE = (
+    *("/bin", "/sbin", "/lib", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"),
+    *("/usr/libexec", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib", "/usr/local/libexec"),
+    *("/etc/docker", "/etc/ssl", "/certs", "/proc", "/sys"),
+    *("/run/docker", "/run/containerd", "/run/xtables.lock", "/run/secrets/kubernetes.io"),
+    *("/var/lib/containerd", names.GRAPH_DIR, names.SOCKET_DIR),
+)
+"""Paths that the daemon needs with all that lies below them."""
+
+_RESERVED_VARIABLE = re.compile(
+    r"PATH|HOME|IFS|ENV|LD_\w+|DOCKER\w*|DIND_\w+|MOBY_\w+|BUILDKIT_\w+|\w+_(?i:proxy)"
+)
+"""Variables that would change how the daemon works."""
+_REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
+
+
+class Shared(NamedTuple):
+    """What the daemon mounts of the containers'.
+
+    Attributes:
+        mounts: one for each path, in the order of the containers.
+        env: the variables that the mounts' ``subPathExpr`` refer to.
+        warnings: what cannot be shared, and why.
+    """
+
+    mounts: tuple[VolumeMount, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+NOTHING_SHARED = Shared()
+
+
+@lru_cache(maxsize=1024)
+def normal(path: str) -> str:
+    """Return a mount path as the kubelet takes it, ``/var/run`` as the ``/run`` that it is."""
+    path = posixpath.normpath(f"/{path.lstrip('/')}")
+    return path.removeprefix("/var") if f"{path}/".startswith("/var/run/") else path
+
+
+@lru_cache(maxsize=1024)
+def is_needed(path: str) -> bool:
+    """Say whether the daemon itself needs what is at ``path``, a normal one.
+
+    ========================  ======
+    path                      needed
+    ========================  ======
+    /                         yes
+    /etc                      yes
+    /etc/app                  no
+    /tmp                      yes
+    /tmp/build                no
+    /usr                      yes
+    /usr/local/bin            yes
+    /usr/local/bin/tool       yes
+    /usr/share/app            no
+    /var                      yes
+    /var/lib/docker           yes
+    /var/lib/docker/volumes   yes
+    /var/lib/dockerfiles      no
+    /run                      yes
+    /run/dind                 yes
+    /run/argo                 no
+    /proc/1                   yes
+    /home/runner/_work        no
+    ========================  ======
+    """
+    below = "/" if path == "/" else f"{path}/"
+    return path in NEEDED or any(
+        whole.startswith(below) or below.startswith(f"{whole}/") for whole in NEEDED_WHOLE
+    )
+
+
+def shared_volumes(
+    spec: PodSpec, users: Iterable[Container], taken_variables: frozenset[str]
+) -> Shared:
+    """Return what the daemon mounts, so that it sees the volumes of ``users``.
+
+    Args:
+        spec: the pod's.
+        users: the containers that get Docker.
+        taken_variables: names of the daemon's own environment.
+    """
+    shareable = {
+        volume.name
+        for volume in spec.volumes or ()
+        if volume.empty_dir is not None
+        or volume.persistent_volume_claim is not None
+        or volume.ephemeral is not None
+    }
+    if not shareable:
+        return NOTHING_SHARED
+    return _Collection(spec, taken_variables).gather(users, shareable)
+
+
+class _Collection:
+    """The mounts gathered so far, by path."""
+
+    def __init__(self, spec: PodSpec, taken_variables: frozenset[str]) -> None:
+        self._spec = spec
+        self._taken = taken_variables
+        self._mounts: dict[str, VolumeMount] = {}
+        self._env: dict[str, EnvVar] = {}
+        self._needed: list[str] = []
+        self._conflicts: list[str] = []
+        self._unexpanded: list[str] = []
+        self._prepared: list[str] = []
+
+    def gather(self, users: Iterable[Container], shareable: set[str]) -> Shared:
+        for container in users:
+            for mount in container.volume_mounts or ():
+                if mount.name in shareable:
+                    self._add(container, mount)
+        return Shared(
+            tuple(self._mounts.values()), tuple(self._env.values()), tuple(self._warnings())
+        )
+
+    def _add(self, container: Container, mount: VolumeMount) -> None:
+        path = normal(mount.mount_path)
+        first = self._mounts.get(path)
+        if is_needed(path):
+            _note(self._needed, mount.mount_path)
+        elif first is not None and not _same_thing(first, mount):
+            _note(self._conflicts, mount.mount_path)
+        elif mount.sub_path_expr and not self._expand(container, mount.sub_path_expr):
+            _note(self._unexpanded, mount.mount_path)
+        elif mount.sub_path and self._may_become_a_file(container, mount):
+            _note(self._prepared, mount.mount_path)
+        elif first is None or (first.read_only and not mount.read_only):
+            self._mounts[path] = VolumeMount(
+                name=mount.name,
+                mount_path=mount.mount_path,
+                sub_path=mount.sub_path or None,
+                sub_path_expr=mount.sub_path_expr or None,
+                read_only=mount.read_only or None,
+            )
+
+    def _expand(self, container: Container, expression: str) -> bool:
+        """Bring along the variables of ``expression``; say whether that can be done."""
+        wanted = _with_references(expression, container.env or ())
+        if wanted is None or any(
+            variable.name in self._taken
+            or _RESERVED_VARIABLE.fullmatch(variable.name)
+            or self._env.get(variable.name, variable) != variable
+            for variable in wanted
+        ):
+            return False
+        self._env |= {variable.name: variable for variable in wanted}
+        return True
+
+    def _may_become_a_file(self, container: Container, mount: VolumeMount) -> bool:
+        """Say whether an init container may be about to make a file of this sub-path.
+
+        The daemon starts before it, and the kubelet would make a directory of that name.
+        """
+        return "." in posixpath.basename(mount.sub_path or "") and any(
+            other.name == mount.name and other.sub_path != mount.sub_path
+            for init in self._spec.init_containers or ()
+            if init.name != container.name
+            for other in init.volume_mounts or ()
+        )
+
+    def _warnings(self) -> Iterator[str]:
+        if self._needed:
+            yield f"the daemon does not see {listed(self._needed)}: it needs these paths itself"
+        if self._conflicts:
+            yield (
+                f"containers mount different things at {listed(self._conflicts)}: "
+                "the daemon sees the first"
+            )
+        if self._unexpanded:
+            yield (
+                f"the daemon does not see {listed(self._unexpanded)}: "
+                "it cannot have the variables of the subPathExpr"
+            )
+        if self._prepared:
+            yield (
+                f"the daemon does not see {listed(self._prepared)}: "
+                "an init container may make a file of it first"
+            )
+
+
+def _note(paths: list[str], path: str) -> None:
+    if (shown := quoted(path)) not in paths:
+        paths.append(shown)
+
+
+def _same_thing(one: VolumeMount, other: VolumeMount) -> bool:
+    return (one.name, one.sub_path or "", one.sub_path_expr or "") == (
+        other.name,
+        other.sub_path or "",
+        other.sub_path_expr or "",
+    )
+
+
+def _with_references(text: str, env: Sequence[EnvVar]) -> list[EnvVar] | None:
+    """Return the variables that ``text`` refers to and those that their values refer to.
+
+    In the order of ``env``, since a value sees what stands before it. None where ``text`` refers
+    to a variable that is not in ``env``: it comes from elsewhere, and the daemon lacks it.
+    """
+    by_name = {variable.name: variable for variable in env}
+    wanted: set[str] = set()
+    queue = list(_references(text))
+    if not by_name.keys() >= set(queue):
+        return None
+    while queue:
+        name = queue.pop()
+        if name in by_name and name not in wanted:
+            wanted.add(name)
+            queue.extend(_references(by_name[name].value or ""))
+    return [variable for variable in by_name.values() if variable.name in wanted]
+
+
+def _references(text: str) -> Iterator[str]:
+    """Yield the names in ``$(NAME)``; ``$$`` is an escaped dollar sign."""
+    return (match[2] for match in _REFERENCE.finditer(text) if match[1] != "$")
