@@ -3,14 +3,12 @@
 Each function names the right it needs; together they are the RBAC rules of ``manifests/``.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
 from cluster.client import Client, Collection
 from cluster.objects import ConfigMap, Notice, Secret, WebhookConfiguration
 
+MERGE = "application/merge-patch+json"
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 _CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
@@ -55,18 +53,23 @@ class Cluster:
             ConflictError: another one made it first.
         """
         path = f"/api/v1/namespaces/{secret.metadata.namespace}/secrets"
-        answer = self._client.request("POST", path, body=_body("v1", "Secret", secret))
+        body = {"apiVersion": "v1", "kind": "Secret", **msgspec.to_builtins(secret)}
+        answer = self._client.request("POST", path, body=body)
         return msgspec.json.decode(answer, type=Secret)
 
-    def replace_secret(self, secret: Secret) -> Secret:
-        """Write a Secret over the version that was read, and return it as stored. Needs update.
+    def patch_secret(self, secret: Secret) -> Secret:
+        """Write a Secret's data and labels over the version that was read. Needs patch.
 
         Raises:
             ConflictError: another one wrote it since.
         """
         meta = secret.metadata
+        patch = {
+            "metadata": {"resourceVersion": meta.resource_version, "labels": meta.labels},
+            "data": msgspec.to_builtins(secret.data),
+        }
         path = f"/api/v1/namespaces/{meta.namespace}/secrets/{meta.name}"
-        answer = self._client.request("PUT", path, body=_body("v1", "Secret", secret))
+        answer = self._client.request("PATCH", path, body=patch, content_type=MERGE)
         return msgspec.json.decode(answer, type=Secret)
 
     def read_webhook_configuration(self, name: str) -> WebhookConfiguration:
@@ -121,10 +124,6 @@ class Cluster:
             "count": 1,
         }
         self._client.request("POST", f"/api/v1/namespaces/{about.namespace}/events", body=event)
-
-
-def _body(api_version: str, kind: str, struct: msgspec.Struct) -> Mapping[str, Any]:
-    return {"apiVersion": api_version, "kind": kind, **msgspec.to_builtins(struct)}
 
 
 def _cut(text: str, size_bytes: int) -> str:

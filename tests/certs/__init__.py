@@ -1,0 +1,1 @@
+"""Tests of the authority, its renewal in a cluster and the reload under load."""

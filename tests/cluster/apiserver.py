@@ -90,7 +90,6 @@ class ApiServer:
         self._verbs: dict[str, Callable[[kmock.Request, str], Json]] = {
             "GET": self._get,
             "POST": self._post,
-            "PUT": self._put,
             "PATCH": self._patch,
         }
 
@@ -197,10 +196,6 @@ class ApiServer:
             raise kmock.KubernetesError(409, "AlreadyExists", f"{path} already exists")
         return self._store(path, request.data, "ADDED")
 
-    def _put(self, request: kmock.Request, path: str) -> Json:
-        self._check_version(request.data, self._known(path))
-        return self._store(path, request.data, "MODIFIED")
-
     def _patch(self, request: kmock.Request, path: str) -> Json:
         body = self._known(path)
         self._check_version(request.data, body)
@@ -208,6 +203,13 @@ class ApiServer:
         for hook in request.data.get("webhooks", ()):  # a strategic merge, by name
             merged = hooks[hook["name"]].setdefault("clientConfig", {})
             merged.update(hook["clientConfig"])
+        labels = {
+            **body["metadata"].get("labels", {}),
+            **request.data["metadata"].get("labels", {}),
+        }
+        body["metadata"]["labels"] = labels
+        if "data" in request.data:
+            body["data"] = {**(body.get("data") or {}), **request.data["data"]}
         return self._store(path, body, "MODIFIED")
 
     def _known(self, path: str) -> Json:

@@ -26,12 +26,12 @@ from tests.cluster.apiserver import CONFIGURATIONS, ApiServer, drop, hang, statu
 SECRET = Secret(ObjectMeta(name="tls", namespace="dind"), {"key": b"\x00value"}, "Opaque")
 
 
-def test_a_secret_is_made_read_and_replaced(api_server: ApiServer) -> None:
+def test_a_secret_is_made_read_and_patched(api_server: ApiServer) -> None:
     cluster = Cluster(api_server.client())
     made = cluster.create_secret(SECRET)
     assert cluster.read_secret("dind", "tls") == made
     assert made.data == {"key": b"\x00value"}
-    assert cluster.replace_secret(made).metadata.resource_version > made.metadata.resource_version
+    assert cluster.patch_secret(made).metadata.resource_version > made.metadata.resource_version
 
 
 def test_a_secret_that_exists_is_not_made_again(api_server: ApiServer) -> None:
@@ -44,9 +44,9 @@ def test_a_secret_that_exists_is_not_made_again(api_server: ApiServer) -> None:
 def test_a_secret_that_changed_since_is_not_overwritten(api_server: ApiServer) -> None:
     cluster = Cluster(api_server.client())
     read = cluster.create_secret(SECRET)
-    cluster.replace_secret(read)
+    cluster.patch_secret(read)
     with pytest.raises(ConflictError, match="modified"):
-        cluster.replace_secret(read)
+        cluster.patch_secret(read)
 
 
 def test_ca_bundles_are_written_and_nothing_else_is_touched(api_server: ApiServer) -> None:
