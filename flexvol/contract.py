@@ -1,10 +1,9 @@
 """What the webhook writes and the driver reads: the one contract between the two programs.
 
-Imports the standard library only: the kubelet starts the driver for every call, and every import
-is paid there.
+Imports nothing that is slow to import: the kubelet starts the driver for every call.
 """
 
-from typing import NamedTuple
+from flexvol.record import Record
 
 DRIVER = "dind/slab"
 """The driver's name in a pod's ``flexVolume.driver``."""
@@ -20,8 +19,23 @@ VOLUME_TYPE = "volume_type"
 GRAPH_STORAGE = "docker-graph-storage"
 ANONYMOUS = "anonymous"
 
+_OLD_VOLUME_TYPE = "ax_vol_type"
+_OLD_VOLUME_TYPES = {"ax-docker-graph-storage": GRAPH_STORAGE, "ax-anonymous": ANONYMOUS}
+"""The 2017 plugin's names, for pods written for it."""
 
-class SlabOptions(NamedTuple):
+_LETTERS_AND_DIGITS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+_CACHE_KEY_CHARACTERS = _LETTERS_AND_DIGITS | frozenset("._/-")
+_GRAPH_FORMAT_CHARACTERS = _LETTERS_AND_DIGITS | frozenset("._/-:+@")
+_MAX_CACHE_KEY = 128
+_MAX_GRAPH_FORMAT = 200
+_MAX_SIZE_MIB = 1 << 40
+
+
+class OptionError(ValueError):
+    """An option is wrong; the message names it, its value and what would be right."""
+
+
+class SlabOptions(Record):
     """The flexVolume options of one graph storage.
 
     Attributes:
@@ -36,7 +50,7 @@ class SlabOptions(NamedTuple):
     graph_format: str = ""
     volume_type: str = GRAPH_STORAGE
 
-    def as_options(self) -> dict[str, str]:
+    def as_options(self) -> "dict[str, str]":
         """Return the options as a pod's ``flexVolume.options``: strings only, defaults left out."""
         options = {SIZE_MB: str(self.size_mib)}
         if self.cache_key:
@@ -46,3 +60,84 @@ class SlabOptions(NamedTuple):
         if self.volume_type != GRAPH_STORAGE:
             options[VOLUME_TYPE] = self.volume_type
         return options
+
+
+def read_options(options: "dict[str, str]") -> SlabOptions:
+    """Return the pod author's own options, checked; sizes are rounded up to whole extents.
+
+    Args:
+        options: the flexVolume's options without the kubelet's own (``kubernetes.io/…``).
+
+    Raises:
+        OptionError: an option is missing, unknown or wrong.
+    """
+    known = (SIZE_MB, CACHE_KEY, GRAPH_FORMAT, VOLUME_TYPE, _OLD_VOLUME_TYPE)
+    for name, value in options.items():
+        if name not in known:
+            raise OptionError(f"option {name!r} is not known; known are {', '.join(known[:4])}")
+        if not isinstance(value, str):
+            raise OptionError(f"option {name} is {value!r}; it must be a string")
+    return SlabOptions(
+        size_mib=_size_mib(options.get(SIZE_MB)),
+        cache_key=check_cache_key(options.get(CACHE_KEY, "")),
+        graph_format=_graph_format(options.get(GRAPH_FORMAT, "")),
+        volume_type=_volume_type(options),
+    )
+
+
+def check_cache_key(key: str) -> str:
+    """Return ``key`` if it may name a cache (or is empty, for the common one).
+
+    Raises:
+        OptionError: it may not.
+    """
+    fine = (
+        len(key) <= _MAX_CACHE_KEY
+        and _CACHE_KEY_CHARACTERS.issuperset(key)
+        and _LETTERS_AND_DIGITS.issuperset(key[:1] + key[-1:])
+        and ".." not in key
+    )
+    if not fine:
+        raise OptionError(
+            f"{CACHE_KEY} {key[:200]!r} is not a cache key: at most {_MAX_CACHE_KEY} letters, "
+            "digits and . _ / -, beginning and ending with a letter or digit, without .."
+        )
+    return key
+
+
+def _size_mib(text: "str | None") -> int:
+    if text is None:
+        raise OptionError(f'{SIZE_MB} is missing; give the size in MiB, as in {SIZE_MB}: "10240"')
+    digits = text.isascii() and text.isdigit() and len(text) < 16
+    size = int(text) if digits else 0
+    if not 0 < size <= _MAX_SIZE_MIB:
+        raise OptionError(
+            f'{SIZE_MB} {text[:200]!r} is not a size; give MiB as digits, as in {SIZE_MB}: "10240"'
+        )
+    return -(-size // EXTENT_MIB) * EXTENT_MIB
+
+
+def _graph_format(text: str) -> str:
+    if len(text) > _MAX_GRAPH_FORMAT or not _GRAPH_FORMAT_CHARACTERS.issuperset(text):
+        raise OptionError(
+            f"{GRAPH_FORMAT} {text[:200]!r} is not a graph format: at most {_MAX_GRAPH_FORMAT} "
+            "letters, digits and . _ / - : + @"
+        )
+    return text
+
+
+def _volume_type(options: "dict[str, str]") -> str:
+    named = options.get(VOLUME_TYPE)
+    if named is None and _OLD_VOLUME_TYPE in options:
+        old = options[_OLD_VOLUME_TYPE]
+        if old not in _OLD_VOLUME_TYPES:
+            raise OptionError(
+                f"{_OLD_VOLUME_TYPE} {old[:200]!r} is not known; "
+                f"known are {' and '.join(_OLD_VOLUME_TYPES)}"
+            )
+        return _OLD_VOLUME_TYPES[old]
+    if named not in (None, GRAPH_STORAGE, ANONYMOUS):
+        raise OptionError(
+            f"{VOLUME_TYPE} {named[:200]!r} is not known; known are {GRAPH_STORAGE} and {ANONYMOUS}"
+        )
+    return named or GRAPH_STORAGE

@@ -1,0 +1,54 @@
+"""The executable: one line of JSON on stdout, nothing on stderr, and an exit status.
+
+Run it as ``python3 -I -S``: isolated from the environment, without ``site``. It ends without
+tearing the interpreter down, which would only take time.
+"""
+
+import os
+import sys
+
+from flexvol.callout import FAILURE, Reply
+from flexvol.command import PATH
+from flexvol.driver import answer
+from flexvol.step import unwatched
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn
+
+    from flexvol.step import Watcher
+
+
+def main(
+    arguments: "list[str]", environ: "Mapping[str, str]", watcher: "Watcher" = unwatched
+) -> "NoReturn":
+    """Answer one call and exit."""
+    out = _private_stdout()
+    os.environ["PATH"] = PATH
+    os.umask(0o022)
+    try:
+        reply = answer(arguments, environ, watcher)
+    except BaseException as error:  # the kubelet must get its one line of JSON
+        reply = Reply(FAILURE, f"{type(error).__name__}: {error}")
+    try:
+        os.write(out, reply.text().encode() + b"\n")
+    except OSError:
+        os._exit(1)
+    os._exit(reply.exit_status)
+
+
+def _private_stdout() -> int:
+    """Return stdout for the reply alone; whatever else is written to it or to stderr goes nowhere.
+
+    The kubelet reads both as one text: a single warning would break the call.
+    """
+    out = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream, inheritable=True)
+    return out
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], os.environ)

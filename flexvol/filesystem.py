@@ -1,0 +1,211 @@
+"""File systems on slabs: making, recognising, checking, and measuring them."""
+
+import errno
+import fcntl
+import os
+
+from flexvol import mounts
+from flexvol.command import run
+from flexvol.errors import CommandError
+from flexvol.release import HEALTH_FILE, Contents
+
+EXT4 = "ext4"
+XFS = "xfs"
+
+_MAKE = {
+    # Docker graphs are many small files: more inodes than usual, no blocks kept for root. Slabs
+    # are discarded when deleted; inode tables are written while the pod runs.
+    EXT4: ["mkfs.ext4", "-q", "-F", "-i", "8192", "-m", "0", "-E", "nodiscard,lazy_itable_init=1"],
+    # overlay2 needs the file type in directory entries (ftype=1).
+    XFS: ["mkfs.xfs", "-q", "-f", "-K", "-n", "ftype=1"],
+}
+_EXT4_MAGIC_AT, _EXT4_MAGIC, _EXT4_UUID_AT = 1024 + 0x38, b"\x53\xef", 1024 + 0x68
+_XFS_MAGIC_AT, _XFS_MAGIC, _XFS_UUID_AT = 0, b"XFSB", 32
+
+_PEEPHOLE = "/mnt"
+"""Any directory that is always there: only a child in a mount namespace of its own uses it."""
+
+_BLKDISCARD = 0x1277
+"""linux/fs.h: _IO(0x12, 119)."""
+
+READABLE = "readable"
+OPEN = "open"
+INACTIVE = "inactive"
+HALF_MADE = "half-made"
+UNREADABLE = "unreadable"
+
+
+def make(device: str, file_system: str, uuid: str) -> None:
+    """Make a file system that carries ``uuid``; its superblock is the last thing written.
+
+    Raises:
+        CommandError: it could not be made.
+    """
+    identity = ["-U", uuid] if file_system == EXT4 else ["-m", f"uuid={uuid}"]
+    run([*_MAKE[file_system], *identity, device])
+
+
+def look(device: str, file_system: str, uuid: str) -> str:
+    """Tell in what state a device is, without changing anything.
+
+    Args:
+        device: its path.
+        file_system: the one it should hold.
+        uuid: what its superblock should carry; empty not to look.
+
+    Returns:
+        ``OPEN`` if the kernel says that it is in use, in whatever mount namespace; ``INACTIVE`` if
+        there is no such device; ``HALF_MADE`` if it was read and carries another UUID;
+        ``UNREADABLE`` if it could not be read, which says nothing; else ``READABLE``.
+    """
+    try:
+        fd = os.open(device, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return OPEN
+        return INACTIVE if error.errno in (errno.ENOENT, errno.ENXIO) else UNREADABLE
+    try:
+        made = not uuid or superblock_uuid(os.pread(fd, 2048, 0), file_system) == uuid
+    except OSError:
+        return UNREADABLE
+    finally:
+        os.close(fd)
+    return READABLE if made else HALF_MADE
+
+
+def check(device: str, file_system: str) -> bool:
+    """Repair a file system that nobody uses; return whether it is sound now.
+
+    Raises:
+        CommandError: it could not be told; the file system may well be sound.
+    """
+    if file_system == EXT4:
+        return _check_ext4(device)
+    return _check_xfs(device)
+
+
+def _check_ext4(device: str) -> bool:
+    # e2fsck(8): 1 and 2 are errors corrected, 4 errors left, 8 an operational error.
+    corrected, left, operational = (0, 1, 2, 3), 4, 8
+    argv = ["e2fsck", "-f", "-p", device]
+    status, _ = run(argv, accept=(*corrected, left, operational))
+    if status != operational:
+        return status in corrected
+    # Also what it says where there is no ext4 at all: then the disk itself tells.
+    with open(device, "rb") as stream:
+        start = stream.read(2048)
+    if superblock_uuid(start, EXT4):
+        raise CommandError(argv, status, "it could not read or open the device")
+    return False
+
+
+def _check_xfs(device: str) -> bool:
+    # xfs_repair(8): 1 is a failure to repair, 2 a log that only a mount can replay.
+    failed, dirty_log = 1, 2
+    argv = ["xfs_repair", device]
+    status, _ = run(argv, accept=(0, failed, dirty_log))
+    if status == dirty_log:
+        try:
+            inside(device, XFS)
+        except OSError:
+            return False
+        status, _ = run(argv, accept=(0, failed))
+    return status == 0
+
+
+def inside(device: str, file_system: str) -> Contents:
+    """Return what a slab holds that is mounted nowhere.
+
+    Raises:
+        OSError: it cannot be mounted.
+    """
+
+    def work() -> str:
+        mounts.mount(device, _PEEPHOLE, file_system)
+        contents = measure(_PEEPHOLE)
+        return f"{contents.used_percent} {contents.health}"
+
+    used, _, health = mounts.in_private_namespace(work).partition(" ")
+    return Contents(None if used == "None" else float(used), health)
+
+
+def superblock_uuid(start: bytes, file_system: str) -> str:
+    """Return the UUID in the superblock at the start of a device, empty if there is none."""
+    if file_system == EXT4:
+        magic_at, magic, uuid_at = _EXT4_MAGIC_AT, _EXT4_MAGIC, _EXT4_UUID_AT
+    else:
+        magic_at, magic, uuid_at = _XFS_MAGIC_AT, _XFS_MAGIC, _XFS_UUID_AT
+    if start[magic_at : magic_at + len(magic)] != magic:
+        return ""
+    digits = start[uuid_at : uuid_at + 16].hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def new_uuid() -> str:
+    """Return a random UUID, from the kernel."""
+    with open("/proc/sys/kernel/random/uuid", encoding="ascii") as stream:
+        return stream.read().strip()
+
+
+def can_discard(device: str) -> bool:
+    """Tell whether the disk below a device can be told to forget blocks."""
+    try:
+        number = os.stat(device).st_rdev
+        queue = f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/queue/discard_max_bytes"
+        with open(queue, encoding="ascii") as stream:
+            return int(stream.read()) > 0
+    except (OSError, ValueError):
+        return False
+
+
+def discard(device: str) -> None:
+    """Tell the disk to forget all of a device.
+
+    Raises:
+        OSError: it is in use, or the disk failed.
+    """
+    fd = os.open(device, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
+    try:
+        size = os.lseek(fd, 0, os.SEEK_END)
+        fcntl.ioctl(fd, _BLKDISCARD, (0).to_bytes(8, "little") + size.to_bytes(8, "little"))
+    finally:
+        os.close(fd)
+
+
+def measure(directory: str) -> Contents:
+    """Return how full the file system at a directory is, and what its daemon last said."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return Contents()
+    try:
+        return Contents(_used_percent(fd), _health(fd))
+    finally:
+        os.close(fd)
+
+
+def _used_percent(fd: int) -> "float | None":
+    try:
+        facts = os.fstatvfs(fd)
+    except OSError:
+        return None
+    totals = ((facts.f_blocks, facts.f_bfree), (facts.f_files, facts.f_ffree))
+    return max((100 * (total - free) / total for total, free in totals if total), default=None)
+
+
+def _health(fd: int) -> str:
+    """Read the health file below ``fd``, never through a link: the graph's owner made all of it."""
+    folder, name = HEALTH_FILE
+    no_links = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        below = os.open(folder, no_links | os.O_DIRECTORY, dir_fd=fd)
+        try:
+            file = os.open(name, no_links, dir_fd=below)
+        finally:
+            os.close(below)
+        try:
+            return os.read(file, 64).decode("ascii", errors="replace").strip()
+        finally:
+            os.close(file)
+    except OSError:
+        return ""

@@ -1,0 +1,193 @@
+"""What a node has: slabs, the volume group they lie in, and how LVM's tags record them.
+
+A slab's facts are the tags of its logical volume and nowhere else. A tag may hold the characters
+``A-Za-z0-9_+.-/=!:&#`` and 1024 of them (lvm(8)); every value goes through ``quote``, which is
+reversible, so that nothing a person wrote can be mistaken for something else.
+"""
+
+from flexvol.record import Record
+
+HELD = "held"
+FREE = "free"
+SPARE = "spare"
+DOOMED = "doomed"
+BUSY = "busy"
+PHASES = (HELD, FREE, SPARE, DOOMED, BUSY)
+
+NAME_PREFIX = "slab-"
+
+_PREFIX = "dind."
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/:#+")
+_MAX_TAG = 1024
+
+
+class Slab(Record):
+    """A logical volume that holds one Docker graph.
+
+    Attributes:
+        name: the logical volume's name.
+        extents: how many of the volume group's extents it takes.
+        phase: ``HELD`` by a pod's volume, ``FREE``, ``SPARE`` (blank and formatted), ``DOOMED`` (to
+            be removed), ``BUSY`` (released, but still open somewhere).
+        size_mib: the size it was made for, in MiB; slabs are reused for exactly this size.
+        file_system: ``ext4`` or ``xfs``.
+        uuid: of its file system. It is chosen before the volume is made, so that a volume whose
+            superblock does not carry it is known to be half-made.
+        scope: whose pods may have it; empty for a spare.
+        graph_format: which daemons understand its graph.
+        anonymous: it is deleted on unmount, never reused.
+        holder: the directory it is mounted at, or is about to be; empty unless held or busy.
+        release: a number that grows with every release on the node; 0 before the first.
+        uses: how often it was handed out.
+        unchecked: its last use did not end in order: its file system is checked before the next.
+        orphaned: its holder's pod directory is gone. Seen, not recorded.
+    """
+
+    name: str
+    extents: int
+    phase: str
+    size_mib: int
+    file_system: str = "ext4"
+    uuid: str = ""
+    scope: str = ""
+    graph_format: str = ""
+    anonymous: bool = False
+    holder: str = ""
+    release: int = 0
+    uses: int = 0
+    unchecked: bool = False
+    orphaned: bool = False
+
+    @property
+    def unproven(self) -> bool:
+        """Whether nothing but its superblock can tell that it was made to the end."""
+        return self.release == 0 and self.uses <= 1
+
+
+class VolumeGroup(Record):
+    """LVM's volume group.
+
+    Attributes:
+        uuid: LVM's identifier of it.
+        seqno: the number of the last change of its metadata.
+        extent_bytes: the size of an extent.
+        extents: how many it has in all, the admin's own volumes included.
+        free_extents: how many belong to no volume.
+        metadata_free_bytes: room left for the description of further volumes.
+        devices: the paths of its physical volumes.
+    """
+
+    name: str
+    uuid: str
+    seqno: int
+    extent_bytes: int
+    extents: int
+    free_extents: int
+    metadata_free_bytes: int
+    devices: tuple[str, ...]
+
+    def extents_for(self, size_mib: int) -> int:
+        """Return how many extents a slab of ``size_mib`` takes: LVM rounds up to whole ones."""
+        return -(-(size_mib << 20) // self.extent_bytes)
+
+
+class Inventory(Record):
+    """What the volume group holds of ours; the admin's own volumes are not in it."""
+
+    group: VolumeGroup
+    slabs: tuple[Slab, ...]
+
+    def next_release(self) -> int:
+        """Return a number greater than every release so far; clocks jump, this does not."""
+        return 1 + max((slab.release for slab in self.slabs), default=0)
+
+    def slab(self, name: str) -> "Slab | None":
+        """Return the slab of that name, if there is one."""
+        return next((slab for slab in self.slabs if slab.name == name), None)
+
+
+def quote(text: str) -> str:
+    """Return ``text`` in the characters that a tag may hold; ``unquote`` reverses it."""
+    if _PLAIN.issuperset(text):
+        return text
+    return "".join(
+        char
+        if char in _PLAIN
+        else "".join(f"={byte:02X}" for byte in char.encode(errors="replace"))
+        for char in text
+    )
+
+
+def unquote(text: str) -> str:
+    """Return what ``quote`` was given.
+
+    Raises:
+        ValueError: ``text`` was not written by ``quote``.
+    """
+    plain, *escaped = text.split("=")
+    decoded = [bytes.fromhex(part[:2]) + part[2:].encode() for part in escaped]
+    return b"".join([plain.encode(), *decoded]).decode()
+
+
+def tags_of(slab: Slab) -> frozenset[str]:
+    """Return the tags that record ``slab``."""
+    values = {
+        "slab": slab.phase,
+        "size": str(slab.size_mib),
+        "fs": slab.file_system,
+        "uuid": slab.uuid,
+        "scope": slab.scope,
+        "graph": slab.graph_format,
+        "type": "anonymous" if slab.anonymous else "",
+        "holder": slab.holder,
+        "release": str(slab.release or ""),
+        "uses": str(slab.uses or ""),
+        "unchecked": "yes" if slab.unchecked else "",
+    }
+    return frozenset(f"{_PREFIX}{key}={quote(value)}" for key, value in values.items() if value)
+
+
+def fits_a_tag(value: str) -> bool:
+    """Tell whether a value is short enough to be recorded."""
+    return len(quote(value)) <= _MAX_TAG - 32
+
+
+def _phase(text: str) -> str:
+    if text not in PHASES:
+        raise ValueError(text)
+    return text
+
+
+def slab_from(name: str, extents: int, tags: "list[str]") -> "Slab | None":
+    """Return the slab that a logical volume is, or None if it is none of ours.
+
+    A volume whose tags say that it is ours but not what it is (someone edited them) is none either:
+    it is never handed out and never removed.
+    """
+    values: dict[str, str] = {}
+    for tag in tags:
+        if tag.startswith(_PREFIX):
+            key, _, value = tag[len(_PREFIX) :].partition("=")
+            if key in values:
+                return None
+            values[key] = value
+    if "slab" not in values:
+        return None
+    try:
+        return Slab(
+            name=name,
+            extents=extents,
+            phase=_phase(values["slab"]),
+            size_mib=int(values["size"]),
+            file_system=values["fs"],
+            uuid=values["uuid"],
+            scope=unquote(values.get("scope", "")),
+            graph_format=unquote(values.get("graph", "")),
+            anonymous=values.get("type") == "anonymous",
+            holder=unquote(values.get("holder", "")),
+            release=int(values.get("release", 0)),
+            uses=int(values.get("uses", 0)),
+            unchecked="unchecked" in values,
+        )
+    except (KeyError, ValueError):
+        return None

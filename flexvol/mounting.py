@@ -1,0 +1,287 @@
+"""The mount call: from a request to a slab mounted at its directory.
+
+Under the decision lock a slab is chosen, claimed, and recorded as this volume's. What takes long
+(mkfs, fsck, discards) follows under the claim alone. mount(2) is the last effect of all, because
+the kubelet takes a mounted directory for a success and never asks again. Whatever fails before that
+is undone before the answer.
+"""
+
+import errno
+
+from flexvol import filesystem
+from flexvol.allocator import (
+    COLD,
+    FROM_SPARE,
+    RESUMED,
+    Create,
+    Plan,
+    Refuse,
+    Settle,
+    Take,
+    Wait,
+    decide,
+)
+from flexvol.callout import Request
+from flexvol.errors import BadCallError, CommandError, FileSystemError, NoRoomError, SlabError
+from flexvol.model import HELD, NAME_PREFIX, Inventory, Slab
+from flexvol.node import Mounted, Node
+from flexvol.record import Record
+from flexvol.settle import destroy, discard, settle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from flexvol.lock import Lock
+    from flexvol.log import Log
+    from flexvol.lvm import Lvm
+
+_DAMAGED = (errno.EINVAL, errno.EUCLEAN, errno.EBADMSG, errno.EIO, errno.ENODATA, errno.EOVERFLOW)
+"""What mount(2) answers for a file system it cannot make sense of."""
+
+
+class Choice(Record):
+    """A slab recorded as this volume's.
+
+    Attributes:
+        slab: as it is recorded now.
+        before: as it was; None if it was made for this call.
+        outcome: how it was come by.
+    """
+
+    slab: Slab
+    before: "Slab | None"
+    outcome: str
+
+
+class Mounting:
+    """One mount call.
+
+    Args:
+        node: where.
+        request: what for. The caller holds the lock of its volume.
+        log: where events go.
+    """
+
+    def __init__(self, node: Node, request: Request, log: "Log") -> None:
+        self._node = node
+        self._request = request
+        self._log = log
+        self._claims: dict[str, Lock] = {}
+        self._set_aside: set[str] = set()
+        self._distrusted: set[str] = set()
+
+    def run(self) -> "tuple[str, str]":
+        """Mount a slab; return its name and how it was come by.
+
+        Raises:
+            SlabError: it could not be done; nothing of the attempt is left.
+        """
+        found = self._node.mounted_at(self._request.directory)
+        if found:
+            return self._already(found)
+        try:
+            while True:
+                choice = self._choose()
+                if choice is not None and self._mount(choice):
+                    return choice.slab.name, choice.outcome
+        finally:
+            for claim in self._claims.values():
+                claim.release()
+
+    def _already(self, found: "Mounted | bool") -> "tuple[str, str]":
+        if isinstance(found, Mounted) and found.group == self._node.settings.volume_group:
+            return found.name, "mounted before"
+        path = self._request.directory.path
+        raise BadCallError(f"something else than a slab is mounted at {path}", "unmount it")
+
+    def _choose(self) -> "Choice | None":
+        """Record a slab as this volume's, or do what must come first and return None."""
+        with self._node.decision() as lvm:
+            plan = self._plan(lvm)
+            if isinstance(plan, Take):
+                return self._take(lvm, plan)
+            if isinstance(plan, Create):
+                used = [slab for slab in plan.removals if self._remembers(slab)]
+                if not used:
+                    return self._create(lvm, plan)
+                lvm.doom(used)
+        if isinstance(plan, Create):
+            for slab in used:
+                discard(self._node, slab, self._log)
+                self._distrusted.add(slab.name)
+        elif isinstance(plan, Settle):
+            self._settle(plan.slab)
+        elif isinstance(plan, Wait | Refuse):
+            raise NoRoomError(plan.reason)
+        return None
+
+    def _plan(self, lvm: "Lvm") -> Plan:
+        """Return a plan whose slabs are all claimed and are what their records say."""
+        while True:
+            inventory = self._visible(lvm.inventory())
+            plan = decide(self._request, inventory)
+            if isinstance(plan, Take | Settle):
+                fit = self._claim(lvm, plan.slab)
+            elif isinstance(plan, Create):
+                fit = all(map(self._claim_for_removal, plan.removals))
+            else:
+                fit = True
+            if fit:
+                return plan
+
+    def _visible(self, inventory: Inventory) -> Inventory:
+        slabs = (slab for slab in inventory.slabs if slab.name not in self._set_aside)
+        return self._node.observe(inventory.replace(slabs=tuple(slabs)))
+
+    def _claim(self, lvm: "Lvm", slab: Slab) -> bool:
+        """Claim a slab to be used; where that cannot be, see to it that it is not chosen again."""
+        if not self._hold(slab):
+            return False
+        state = self._node.look(slab)
+        if state == filesystem.INACTIVE:
+            try:
+                lvm.activate(slab)
+            except CommandError as error:
+                self._log.error("not activated", slab=slab.name, error=str(error))
+            state = self._node.look(slab)
+        if state == filesystem.READABLE:
+            return True
+        self._log.info("passed over", slab=slab.name, state=state)
+        if state == filesystem.HALF_MADE:
+            lvm.remove([slab])
+        else:
+            self._set_aside.add(slab.name)
+        self._claims.pop(slab.name).release()
+        return False
+
+    def _claim_for_removal(self, slab: Slab) -> bool:
+        if not self._hold(slab):
+            return False
+        if self._node.look(slab) != filesystem.OPEN:
+            return True
+        self._set_aside.add(slab.name)
+        self._claims.pop(slab.name).release()
+        return False
+
+    def _hold(self, slab: Slab) -> bool:
+        if slab.name in self._claims:
+            return True
+        claim = self._node.locks.claim(slab.name)
+        if claim is None:
+            self._set_aside.add(slab.name)
+            return False
+        self._claims[slab.name] = claim
+        return True
+
+    def _remembers(self, slab: Slab) -> bool:
+        """Tell whether a slab holds what the disk can be told to forget, and has not been yet."""
+        forgotten = slab.name in self._distrusted or slab.uses == 0
+        return not forgotten and self._node.can_discard(slab)
+
+    def _take(self, lvm: "Lvm", plan: Take) -> Choice:
+        before = plan.slab.replace(orphaned=False)
+        if plan.outcome == RESUMED:
+            return Choice(before, before, RESUMED)
+        slab = before.replace(
+            phase=HELD,
+            holder=self._request.directory.path,
+            scope=self._request.scope,
+            graph_format=self._request.graph_format,
+            anonymous=self._request.anonymous,
+            uses=before.uses + 1,
+        )
+        lvm.retag(before, slab)
+        return Choice(slab, before, plan.outcome)
+
+    def _create(self, lvm: "Lvm", plan: Create) -> Choice:
+        if plan.removals:
+            names = ", ".join(slab.name for slab in plan.removals)
+            self._log.info("reclaimed", slabs=names)
+            lvm.remove(plan.removals)
+        uuid = filesystem.new_uuid()
+        request = self._request
+        slab = Slab(
+            name=NAME_PREFIX + uuid.replace("-", "")[:12],
+            extents=lvm.inventory().group.extents_for(request.size_mib),
+            phase=HELD,
+            size_mib=request.size_mib,
+            file_system=request.file_system,
+            uuid=uuid,
+            scope=request.scope,
+            graph_format=request.graph_format,
+            anonymous=request.anonymous,
+            holder=request.directory.path,
+            uses=1,
+        )
+        self._hold(slab)
+        lvm.create(slab)
+        return Choice(slab, None, COLD)
+
+    def _settle(self, slab: Slab) -> None:
+        try:
+            settle(self._node, slab.replace(orphaned=False), self._log)
+        except (CommandError, OSError) as error:
+            self._log.error("not settled", slab=slab.name, error=str(error))
+            self._set_aside.add(slab.name)
+
+    def _mount(self, choice: Choice) -> bool:
+        """Make or check the chosen slab and mount it; return False where another is to be chosen.
+
+        Raises:
+            SlabError: it could not be done, and no other slab would do better; it was undone.
+        """
+        slab = choice.slab
+        try:
+            if choice.outcome == COLD:
+                self._node.make(slab)
+            elif choice.outcome == RESUMED and not self._node.check(slab):
+                self._log.error("damaged", slab=slab.name, scope=slab.scope)
+                destroy(self._node, slab, self._log)
+                return False
+            self._node.mount(slab, self._request.directory, read_only=self._request.read_only)
+        except OSError as error:
+            return self._not_mounted(choice, error)
+        except SlabError:
+            self._undo(choice)
+            raise
+        return True
+
+    def _not_mounted(self, choice: Choice, error: OSError) -> bool:
+        """Undo the choice of a slab that could not be mounted; return False to choose another."""
+        name = choice.slab.name
+        self._log.error("not mounted", slab=name, error=str(error))
+        damaged = error.errno in _DAMAGED
+        if choice.outcome in (RESUMED, COLD) or not (damaged or error.errno == errno.EBUSY):
+            self._undo(choice)
+            raise FileSystemError(
+                f"slab {name} cannot be mounted at {self._request.directory.path}: {error}",
+                _hint(error, choice.slab.file_system),
+            ) from error
+        if damaged and choice.outcome == FROM_SPARE:
+            destroy(self._node, choice.slab, self._log)
+            return False
+        self._undo(choice, unchecked=damaged)
+        if not damaged or name in self._distrusted:
+            self._set_aside.add(name)
+        self._distrusted.add(name)
+        return False
+
+    def _undo(self, choice: Choice, *, unchecked: bool = False) -> None:
+        """Put the record back to what it was before this call."""
+        before = choice.before
+        if before == choice.slab:
+            return
+        try:
+            with self._node.decision() as lvm:
+                if before is None:
+                    lvm.remove([choice.slab])
+                else:
+                    lvm.retag(choice.slab, before.replace(unchecked=unchecked or before.unchecked))
+        except (SlabError, OSError) as error:
+            # What is left is held by this volume: its next mount takes it up or removes it.
+            self._log.error("not undone", slab=choice.slab.name, error=str(error))
+
+
+def _hint(error: OSError, file_system: str) -> str:
+    if error.errno == errno.ENODEV:
+        return f"this node's kernel has no {file_system}"
+    return ""

@@ -1,0 +1,175 @@
+"""This very node: the few verbs that a plan needs, each one step.
+
+What a step changes outlives the call; what lies between two steps does not.
+"""
+
+import os
+import time
+
+from flexvol import filesystem, mounts
+from flexvol.lastseen import LastSeen
+from flexvol.lock import Locks
+from flexvol.lvm import Lvm, device_path, split_device_name
+from flexvol.model import HELD, NAME_PREFIX, Inventory, Slab
+from flexvol.record import Record
+from flexvol.release import Contents
+from flexvol.settings import Settings
+from flexvol.step import Step, unwatched
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from flexvol.callout import VolumeDirectory
+    from flexvol.step import Watcher
+
+_CLOSING_SECONDS = 1.0
+"""How long a slab may seem open after its last unmount: the kernel closes it a little later."""
+
+
+class Mounted(Record):
+    """The slab that is mounted at a directory.
+
+    Attributes:
+        group: its volume group.
+        name: its logical volume.
+    """
+
+    group: str
+    name: str
+
+
+class Node:
+    """The node.
+
+    Args:
+        settings: its own.
+        watcher: told of every step.
+    """
+
+    def __init__(self, settings: Settings, watcher: "Watcher" = unwatched) -> None:
+        self.settings = settings
+        self.locks = Locks(settings.run_dir)
+        self._watcher = watcher
+
+    def decision(self) -> Lvm:
+        """Take the decision lock and return the volume group, for as long as it is held.
+
+        Raises:
+            BusyError: the lock cannot be had.
+        """
+        lock = self.locks.decision()
+        last_seen = LastSeen(f"{self.settings.run_dir}/inventory")
+        return Lvm(self.settings.volume_group, last_seen, lock, self._watcher)
+
+    def of_group(self, group: str) -> "Node":
+        """Return the node with another volume group: what is mounted says which one it is of."""
+        if group == self.settings.volume_group:
+            return self
+        return Node(self.settings.replace(volume_group=group), self._watcher)
+
+    def observe(self, inventory: Inventory) -> Inventory:
+        """Return the inventory with what only the kubelet's directories tell: who is orphaned."""
+        return inventory.replace(
+            slabs=tuple(
+                slab.replace(orphaned=True) if _is_orphaned(slab) else slab
+                for slab in inventory.slabs
+            )
+        )
+
+    def device(self, slab: Slab) -> str:
+        """Return the path of a slab's device."""
+        return device_path(self.settings.volume_group, slab.name)
+
+    def look(self, slab: Slab) -> str:
+        """Tell in what state a slab's device is, as ``filesystem.look`` does."""
+        return filesystem.look(
+            self.device(slab), slab.file_system, slab.uuid if slab.unproven else ""
+        )
+
+    def is_open(self, slab: Slab) -> bool:
+        """Tell whether a slab is still open anywhere, a moment after it was unmounted."""
+        deadline = time.monotonic() + _CLOSING_SECONDS
+        while self.look(slab) == filesystem.OPEN:
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(0.02)
+        return False
+
+    def make(self, slab: Slab) -> None:
+        """Make a slab's file system."""
+        with Step(self._watcher, "mkfs"):
+            filesystem.make(self.device(slab), slab.file_system, slab.uuid)
+
+    def check(self, slab: Slab) -> bool:
+        """Repair a slab's file system; return whether it is sound now."""
+        with Step(self._watcher, "fsck"):
+            return filesystem.check(self.device(slab), slab.file_system)
+
+    def inside(self, slab: Slab) -> Contents:
+        """Return what a slab holds that is mounted nowhere."""
+        return filesystem.inside(self.device(slab), slab.file_system)
+
+    def can_discard(self, slab: Slab) -> bool:
+        """Tell whether a slab's blocks can be discarded."""
+        return filesystem.can_discard(self.device(slab))
+
+    def discard(self, slab: Slab) -> None:
+        """Have the disk forget what a slab holds."""
+        with Step(self._watcher, "discard"):
+            filesystem.discard(self.device(slab))
+
+    def mount(self, slab: Slab, directory: "VolumeDirectory", *, read_only: bool) -> None:
+        """Mount a slab at a volume's directory."""
+        _refuse_links(directory)
+        os.makedirs(directory.path, mode=0o750, exist_ok=True)
+        with Step(self._watcher, "mount"):
+            mounts.mount(self.device(slab), directory.path, slab.file_system, read_only=read_only)
+
+    def unmount(self, directory: "VolumeDirectory") -> None:
+        """Unmount what is mounted at a volume's directory."""
+        with Step(self._watcher, "umount"):
+            mounts.unmount(directory.path)
+
+    def measure(self, directory: "VolumeDirectory") -> Contents:
+        """Return what the slab holds that is mounted at a volume's directory."""
+        return filesystem.measure(directory.path)
+
+    def mounted_at(self, directory: "VolumeDirectory") -> "Mounted | bool":
+        """Return the slab mounted at a directory, True if something else is, False if nothing."""
+        found = mounts.mounted_at(directory.path)
+        if not found:
+            return False
+        names = split_device_name(_device_mapper_name(found[-1].device))
+        if names is None or not names[1].startswith(NAME_PREFIX):
+            return True
+        return Mounted(*names)
+
+
+def _is_orphaned(slab: Slab) -> bool:
+    """Tell whether the directory of a held slab's pod is gone (and not all of the kubelet's)."""
+    if slab.phase != HELD:
+        return False
+    pod_directory = slab.holder.rsplit("/", 3)[0]
+    try:
+        os.lstat(pod_directory)
+    except FileNotFoundError:
+        return os.path.isdir(os.path.dirname(pod_directory))
+    except OSError:
+        pass
+    return False
+
+
+def _refuse_links(directory: "VolumeDirectory") -> None:
+    """Raise if any part of a directory below the kubelet's root is a symbolic link."""
+    path = directory.path
+    while path != directory.root:
+        if os.path.islink(path):
+            raise OSError(f"{path} is a symbolic link")
+        path = os.path.dirname(path)
+
+
+def _device_mapper_name(device: str) -> str:
+    try:
+        with open(f"/sys/dev/block/{device}/dm/name", encoding="utf-8") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
