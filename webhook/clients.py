@@ -1,6 +1,5 @@
 """Which containers of a pod get Docker, and which keep what they have."""
 
-import posixpath
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ AGENTS = frozenset(
 )
 """Containers that meshes and secret stores add to pods: Docker is none of their business."""
 
+_SOCKET = "docker.sock"
 ARGO_WAIT = "wait"
 ARGO_IMAGE = "argoexec"
 
@@ -66,8 +66,8 @@ def candidates(spec: PodSpec, admin: Admin) -> list[Client]:
     ]
 
 
-def clients(spec: PodSpec, options: Options, admin: Admin) -> Clients:
-    """Return the containers that get Docker.
+def clients(possible: list[Client], spec: PodSpec, options: Options) -> Clients:
+    """Return those of ``possible`` that get Docker.
 
     Not those that ``containers`` leaves out, no known agents unless it names them, and none that
     has a Docker already.
@@ -75,7 +75,7 @@ def clients(spec: PodSpec, options: Options, admin: Admin) -> Clients:
     members: list[Client] = []
     equipped: list[str] = []
     sockets = {v.name for v in spec.volumes or () if _is_docker_socket(v)}
-    for candidate in candidates(spec, admin):
+    for candidate in possible:
         container = candidate.container
         if container.name not in options.containers and (
             options.containers or _is_agent(container)
@@ -104,7 +104,7 @@ def _is_agent(container: Container) -> bool:
 
 
 def _is_docker_socket(volume: Volume) -> bool:
-    return volume.host_path is not None and volume.host_path.path.endswith("docker.sock")
+    return volume.host_path is not None and volume.host_path.path.endswith(_SOCKET)
 
 
 def _own_docker(container: Container, options: Options, sockets: set[str]) -> str:
@@ -116,8 +116,8 @@ def _own_docker(container: Container, options: Options, sockets: set[str]) -> st
         ):
             return variable.name
     for mount in container.volume_mounts or ():
-        if mount.name in sockets or posixpath.basename(mount.mount_path) == "docker.sock":
-            return "docker.sock"
+        if mount.name in sockets or mount.mount_path.endswith(_SOCKET):
+            return _SOCKET
     return ""
 
 

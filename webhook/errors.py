@@ -42,3 +42,7 @@ class SettingsError(WebhookError):
 
 class ManifestError(WebhookError):
     """A manifest that is no YAML, or no Kubernetes object."""
+
+
+class DefaultsUnknownError(WebhookError):
+    """Nobody knows yet what the cluster's administrator allows."""

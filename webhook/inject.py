@@ -4,6 +4,7 @@ Admission and the offline command both call ``inject``.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +30,8 @@ from webhook.resources import daemon_resources
 from webhook.settings import Settings
 from webhook.sharing import NOTHING_SHARED, shared_volumes
 
+_STATUS_PATH = pointer("metadata", "annotations", names.STATUS_ANNOTATION)
+
 
 class Injection(NamedTuple):
     """What becomes of a pod.
@@ -48,10 +51,10 @@ def inject(pod: Pod, settings: Settings) -> Injection:
     """Return what becomes of ``pod`` in a namespace where ``settings`` hold."""
     metadata, spec = pod.metadata or Metadata(), pod.spec or PodSpec()
     admin = settings.admin
-    possible = [each.container.name for each in candidates(spec, admin)]
+    possible = candidates(spec, admin)
     request = read(metadata.annotations or {}, possible, settings)
     options = request.options
-    users = clients(spec, options, admin)
+    users = clients(possible, spec, options)
     decision = decide(pod, request, users.members, admin)
     if decision.kind is Kind.REFUSE:
         return Injection(decision, tuple(map(as_warning, request.warnings)))
@@ -78,7 +81,7 @@ def inject(pod: Pod, settings: Settings) -> Injection:
         *appended("/spec/volumes", spec.volumes, sidecar.daemon_volumes(options)),
         *_for_pod(spec, options, admin),
         *_for_daemon(spec, daemon, admin),
-        _status(metadata, options),
+        _add_status(metadata, options),
     )
     return Injection(decision, tuple(map(as_warning, warnings)), operations)
 
@@ -92,14 +95,14 @@ def left_alone(decision: Decision) -> Injection:
 
 def _for_clients(members: tuple[Client, ...], options: Options) -> Iterator[Operation]:
     unix = options.docker_host is DockerHost.UNIX
-    host = [EnvVar(names.DOCKER_HOST, names.UNIX_HOST if unix else names.TCP_HOST)]
+    host = (EnvVar(names.DOCKER_HOST, names.UNIX_HOST if unix else names.TCP_HOST),)
+    socket = (sidecar.SOCKET_MOUNT,)
     for group, index, container in members:
         path = f"/spec/{group}/{index}"
         if not has_our_host(container, options):
             yield from appended(f"{path}/env", container.env, host)
         if unix:
-            mounts = container.volume_mounts
-            yield from appended(f"{path}/volumeMounts", mounts, [sidecar.SOCKET_MOUNT])
+            yield from appended(f"{path}/volumeMounts", container.volume_mounts, socket)
 
 
 def _for_pod(spec: PodSpec, options: Options, admin: Admin) -> Iterator[Operation]:
@@ -132,19 +135,24 @@ def _for_daemon(spec: PodSpec, daemon: Container, admin: Admin) -> list[Operatio
     return appended("/spec/containers", spec.containers, [daemon])
 
 
-def _status(metadata: Metadata, options: Options) -> Operation:
-    """Say in the pod itself what was done, in one line."""
-    status = msgspec.json.encode(
-        {
-            "version": __version__,
-            "storage": options.storage,
-            "size_mb": options.storage_size_mib,
-            "docker_host": options.docker_host,
-        }
-    ).decode()
+def _add_status(metadata: Metadata, options: Options) -> Operation:
+    """Say in the pod itself what was done."""
+    status = _status(options.storage, options.storage_size_mib, options.docker_host)
     if metadata.annotations is None:
         return Operation("/metadata/annotations", {names.STATUS_ANNOTATION: status})
-    return Operation(pointer("metadata", "annotations", names.STATUS_ANNOTATION), status)
+    return Operation(_STATUS_PATH, status)
+
+
+@lru_cache(maxsize=1024)
+def _status(storage: Storage, size_mib: int, docker_host: DockerHost) -> str:
+    return msgspec.json.encode(
+        {
+            "version": __version__,
+            "storage": storage,
+            "size_mb": size_mib,
+            "docker_host": docker_host,
+        }
+    ).decode()
 
 
 def _restored(spec: PodSpec) -> Operation:

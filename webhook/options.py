@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -94,6 +95,7 @@ class SizeTooSmallError(ValueError):
     """A quantity, but too small for a graph storage."""
 
 
+@lru_cache(maxsize=1024)
 def parse_size_mib(text: str) -> int:
     """Return a size in MiB, rounded up to whole extents, as the driver makes its slabs.
 

@@ -3,12 +3,13 @@
 All faults are gathered, so that a person is told of everything at once.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from webhook import image, names, quantity
+from webhook.clients import Client
 from webhook.options import MIN_STORAGE_MIB, OPTIONS, Options, SizeTooSmallError, nearest
 from webhook.outcome import Code, Fault, fault, listed, quoted
 from webhook.settings import Settings
@@ -31,13 +32,13 @@ class DindRequest(NamedTuple):
 
 
 def read(
-    annotations: Mapping[str, str], containers: Collection[str], settings: Settings
+    annotations: Mapping[str, str], possible: Sequence[Client], settings: Settings
 ) -> DindRequest:
     """Read what a pod asks for.
 
     Args:
         annotations: all of the pod's.
-        containers: names of the containers that could get Docker.
+        possible: the containers that could get Docker.
         settings: what holds in the pod's namespace.
     """
     faults: list[Fault] = []
@@ -64,7 +65,7 @@ def read(
     if values:
         options = msgspec.structs.replace(options, **values)
         if "containers" in texts:
-            faults.extend(_missing(options.containers, containers, texts["containers"]))
+            faults.extend(_missing(options.containers, possible, texts["containers"]))
     faults.extend(_out_of_bounds(options, texts, settings))
     options = _reconciled(options, texts, faults)
     return DindRequest(options, frozenset(texts), tuple(faults), tuple(warnings))
@@ -93,7 +94,8 @@ def _bad(name: str, text: str, right: str) -> Fault:
     return fault(Code.BAD_ANNOTATION, name=name, value=quoted(text), right=right)
 
 
-def _missing(asked: tuple[str, ...], present: Collection[str], text: str) -> list[Fault]:
+def _missing(asked: tuple[str, ...], possible: Sequence[Client], text: str) -> list[Fault]:
+    present = [client.container.name for client in possible]
     missing = [name for name in asked if name not in present]
     if not missing:
         return []

@@ -13,6 +13,7 @@ from webhook.options import Options, Storage
 from webhook.pod import Amounts, PodSpec
 
 _QUALITY = ("cpu", "memory")
+"""The resources that decide a pod's quality of service."""
 
 
 class DaemonResources(NamedTuple):
@@ -67,17 +68,17 @@ def is_guaranteed(spec: PodSpec) -> bool:
 
 
 def _limited_to_requests(requests: Amounts, limits: Amounts | None) -> bool:
-    if limits is None:
+    if limits is None or not all(map(limits.__contains__, _QUALITY)):
         return False
     for resource in _QUALITY:
-        limit = _value(limits.get(resource))
-        request = _value(requests.get(resource, limits.get(resource)))
+        limit = _value(limits[resource])
+        request = _value(requests.get(resource, limits[resource]))
         if not limit or request != limit:
             return False
     return True
 
 
-def _value(amount: str | float | None) -> Fraction | None:
+def _value(amount: str | float) -> Fraction | None:
     """Return what another wrote as an amount; None for what is no quantity."""
     try:
         return quantity.parse(str(amount))

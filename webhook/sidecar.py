@@ -1,6 +1,7 @@
 """The daemon's container and its volumes, and whether those in a pod are the ones we would add."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from webhook import names, quantity
@@ -55,9 +56,14 @@ PROBE = Probe(
     failure_threshold=300,
 )
 
+SOCKET_MOUNT = VolumeMount(name=names.SOCKET_VOLUME, mount_path=names.SOCKET_DIR)
+
 _GRAPH_MOUNT = VolumeMount(name=names.STORAGE_VOLUME, mount_path=names.GRAPH_DIR)
 _NO_TOKEN_MOUNT = VolumeMount(name=names.TOKEN_VOLUME, mount_path=names.TOKEN_DIR, read_only=True)
-SOCKET_MOUNT = VolumeMount(name=names.SOCKET_VOLUME, mount_path=names.SOCKET_DIR)
+_OWN_MOUNTS = {
+    DockerHost.UNIX: (_GRAPH_MOUNT, SOCKET_MOUNT, _NO_TOKEN_MOUNT),
+    DockerHost.TCP: (_GRAPH_MOUNT, _NO_TOKEN_MOUNT),
+}
 
 
 def daemon_container(
@@ -81,26 +87,38 @@ def daemon_container(
         security_context=_security_context(spec.security_context),
         startup_probe=PROBE,
         termination_message_policy="FallbackToLogsOnError",
-        volume_mounts=[*_own_mounts(options), *shared.mounts],
+        volume_mounts=[*_OWN_MOUNTS[options.docker_host], *shared.mounts],
     )
 
 
-def daemon_volumes(options: Options) -> list[Volume]:
+@lru_cache(maxsize=1024)
+def daemon_volumes(options: Options) -> tuple[Volume, ...]:
     """Return the volumes that the daemon's container mounts, the containers' own left out."""
-    volumes = [graph_volume(options), Volume(name=names.TOKEN_VOLUME, empty_dir=EmptyDir())]
-    if options.docker_host is DockerHost.UNIX:
-        volumes.insert(1, Volume(name=names.SOCKET_VOLUME, empty_dir=EmptyDir()))
-    return volumes
+    return (
+        graph_volume(options),
+        *(
+            Volume(name=mount.name, empty_dir=EmptyDir())
+            for mount in _OWN_MOUNTS[options.docker_host]
+            if mount.name != names.STORAGE_VOLUME
+        ),
+    )
 
 
-def environment(spec: PodSpec, options: Options, admin: Admin) -> list[EnvVar]:
+def environment(spec: PodSpec, options: Options, admin: Admin) -> tuple[EnvVar, ...]:
     """Return what the daemon's script is told, but for what shared volumes bring along."""
     grace_seconds = spec.termination_grace_period_seconds
     if grace_seconds is None:
         grace_seconds = DEFAULT_GRACE_SECONDS
+    return _environment(options.docker_host, options.storage_size_mib, grace_seconds, admin)
+
+
+@lru_cache(maxsize=1024)
+def _environment(
+    docker_host: DockerHost, size_mib: int, grace_seconds: int, admin: Admin
+) -> tuple[EnvVar, ...]:
     variables = {
-        names.ENV_DOCKER_HOST: options.docker_host.value,
-        names.ENV_SIZE_MIB: str(options.storage_size_mib),
+        names.ENV_DOCKER_HOST: docker_host.value,
+        names.ENV_SIZE_MIB: str(size_mib),
         names.ENV_SHUTDOWN_SECONDS: str(max(1, grace_seconds - _SPARE_SECONDS)),
         names.ENV_REGISTRY_MIRRORS: " ".join(admin.registry_mirrors),
         names.ENV_INSECURE_REGISTRIES: " ".join(admin.insecure_registries),
@@ -109,7 +127,7 @@ def environment(spec: PodSpec, options: Options, admin: Admin) -> list[EnvVar]:
         names.ENV_MIN_API_VERSION: admin.min_api_version,
     }
     told = [(name, value) for name, value in variables.items() if value]
-    return [EnvVar(name, escaped(value)) for name, value in (*told, *admin.daemon_env)]
+    return tuple(EnvVar(name, escaped(value)) for name, value in (*told, *admin.daemon_env))
 
 
 def is_ours(found: Container, spec: PodSpec, options: Options, admin: Admin) -> bool:
@@ -135,7 +153,7 @@ def is_ours(found: Container, spec: PodSpec, options: Options, admin: Admin) -> 
         and found.startup_probe is not None
         and found.startup_probe.exec == PROBE.exec
         and all(variables.get(v.name) == v.value for v in ours.env or ())
-        and all((m.name, m.mount_path, "") in mounts for m in ours.volume_mounts or ())
+        and all((m.name, m.mount_path, "") in mounts for m in _OWN_MOUNTS[options.docker_host])
         and all(_same_volume(volumes.get(v.name), v) for v in daemon_volumes(options))
     )
 
@@ -160,12 +178,6 @@ def _security_context(pod: PodSecurityContext | None) -> SecurityContext:
         seccomp_profile=unconfined if pod is not None and pod.seccomp_profile else None,
         se_linux_options=labels,
     )
-
-
-def _own_mounts(options: Options) -> list[VolumeMount]:
-    if options.docker_host is DockerHost.UNIX:
-        return [_GRAPH_MOUNT, SOCKET_MOUNT, _NO_TOKEN_MOUNT]
-    return [_GRAPH_MOUNT, _NO_TOKEN_MOUNT]
 
 
 def _same_volume(found: Volume | None, ours: Volume) -> bool:
