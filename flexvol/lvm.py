@@ -8,6 +8,8 @@ for 30 days. It still keeps the newest description of the volume group in ``/etc
 ``monitoring=0``: no daemon is started that would outlive a call.
 """
 
+import os
+
 from flexvol import jsontext
 from flexvol.command import run
 from flexvol.errors import CommandError, PoolError
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 _CONFIG = "activation{monitoring=0} backup{archive=0}"
 _REPORT_PATIENCE_SECONDS = 60.0
+_METADATA_AREA = "8m"
+"""Room for the description of some 5,000 slabs; LVM's own default is full at some 600."""
+
 _DESCRIPTION_BYTES = 2048
 """What one slab more takes of the metadata area, at most; LVM says exactly at its next report."""
 
@@ -142,6 +147,40 @@ class Lvm:
         """Make the device of a slab appear, where a reboot has taken it."""
         self._run(["lvchange", "--activate", "y", "--quiet", f"{self._group}/{slab.name}"])
 
+    def exists(self) -> bool:
+        """Tell whether the volume group exists, from what LVM lists and not from what it says."""
+        return bool(self._list("vgs", "vg_name", f"vg_name={self._group}"))
+
+    def unused_physical_volumes(self) -> "set[str]":
+        """Return the real paths of physical volumes that belong to no volume group.
+
+        One that is left of a setup that did not come to its end is among them.
+        """
+        rows = self._list("pvs", "pv_name", 'vg_name="" && pv_in_use=0')
+        return {os.path.realpath(row["pv_name"]) for row in rows}
+
+    def make_group(self, devices: "Sequence[str]") -> None:
+        """Make the volume group of devices that are known to be blank."""
+        self._change(["vgcreate", "--metadatasize", _METADATA_AREA, self._group, *devices])
+
+    def extend_group(self, devices: "Sequence[str]") -> None:
+        """Add devices that are known to be blank."""
+        self._change(["vgextend", "--metadatasize", _METADATA_AREA, self._group, *devices])
+
+    def activate_all(self) -> None:
+        """Make the devices of all slabs appear, where a reboot has taken them."""
+        self._run(["vgchange", "--activate", "y", "--quiet", self._group])
+
+    def _list(self, command: str, field: str, only: str) -> "list[dict[str, str]]":
+        argv = ["lvm", command, "--reportformat", "json", "-o", field, "-S", only]
+        _, text = run(
+            argv,
+            stdin=self._lock.fd,
+            changes=False,
+            patience_seconds=_REPORT_PATIENCE_SECONDS,
+        )
+        return _section(jsontext.loads(text), command[:2])
+
     def _change(self, arguments: list[str]) -> None:
         self._last_seen.forget()
         self._inventory = None
@@ -183,25 +222,6 @@ class Lvm:
                 raise NoVolumeGroupError(f"there is no volume group {self._group}") from None
             raise
         return parse_report(text)
-
-    def exists(self) -> bool:
-        """Tell whether the volume group exists, from what LVM lists and not from what it says."""
-        _, text = run(
-            [
-                "lvm",
-                "vgs",
-                "--reportformat",
-                "json",
-                "-o",
-                "vg_name",
-                "-S",
-                f"vg_name={self._group}",
-            ],
-            stdin=self._lock.fd,
-            changes=False,
-            patience_seconds=_REPORT_PATIENCE_SECONDS,
-        )
-        return bool(_section(jsontext.loads(text), "vg"))
 
 
 def parse_report(text: str) -> Inventory:

@@ -23,6 +23,7 @@ from flexvol.allocator import (
 )
 from flexvol.callout import Request
 from flexvol.errors import BadCallError, CommandError, FileSystemError, NoRoomError, SlabError
+from flexvol.lvm import NoVolumeGroupError
 from flexvol.model import HELD, NAME_PREFIX, Inventory, Slab
 from flexvol.node import Mounted, Node
 from flexvol.record import Record
@@ -117,7 +118,7 @@ class Mounting:
     def _plan(self, lvm: "Lvm") -> Plan:
         """Return a plan whose slabs are all claimed and are what their records say."""
         while True:
-            inventory = self._visible(lvm.inventory())
+            inventory = self._visible(self._inventory(lvm))
             plan = decide(self._request, inventory)
             if isinstance(plan, Take | Settle):
                 fit = self._claim(lvm, plan.slab)
@@ -127,6 +128,15 @@ class Mounting:
                 fit = True
             if fit:
                 return plan
+
+    def _inventory(self, lvm: "Lvm") -> Inventory:
+        try:
+            return lvm.inventory()
+        except NoVolumeGroupError:
+            from flexvol import pool
+
+            self._log.info("pool", done=pool.provide(self._node.settings, lvm))
+            return lvm.inventory()
 
     def _visible(self, inventory: Inventory) -> Inventory:
         slabs = (slab for slab in inventory.slabs if slab.name not in self._set_aside)
