@@ -131,9 +131,9 @@ def _read_environment(text: str) -> tuple[tuple[str, str], ...]:
 
 
 OWN_ARGUMENTS = frozenset(
-    {"-H", "--host", "-g", "--data-root", "-p", "--pidfile", "-G", "--group", "--exec-root"}
-    | {"--config-file", "--shutdown-timeout", "--containerd", "-l"}
-    | {"--tls", "--tlsverify", "--tlscacert", "--tlscert", "--tlskey"}
+    {"--host", "--data-root", "--exec-root", "--pidfile", "--group", "--containerd"}
+    | {"--config-file", "--shutdown-timeout", "--tls", "--tlsverify"}
+    | {"--tlscacert", "--tlscert", "--tlskey"}
 )
 """Flags of dockerd that the daemon's script sets itself, or that would undo what it promises."""
 
@@ -141,7 +141,7 @@ OWN_ARGUMENTS = frozenset(
 def _read_arguments(text: str) -> tuple[str, ...]:
     arguments = _lines(text)
     for argument in arguments:
-        if argument.partition("=")[0] in OWN_ARGUMENTS or not argument.startswith("-"):
+        if argument.partition("=")[0] in OWN_ARGUMENTS or not argument.startswith("--"):
             raise ValueError(argument)
     return arguments
 
@@ -191,7 +191,7 @@ ADMIN_KEYS = {
     "daemon-args": Key(
         "daemon_args",
         _read_arguments,
-        "write an argument of dockerd a line, such as --log-level=warn; "
+        "write a long argument of dockerd a line, such as --log-level=warn; "
         f"{' '.join(sorted(OWN_ARGUMENTS))} are set already",
     ),
     "image-pull-secrets": Key(

@@ -14,6 +14,9 @@ from webhook.options import MIN_STORAGE_MIB, OPTIONS, Options, SizeTooSmallError
 from webhook.outcome import Code, Fault, fault, listed, quoted
 from webhook.settings import Settings
 
+AMOUNTS = frozenset({"cpu", "memory", "cpu-limit", "memory-limit"})
+"""Options whose values are quantities, kept as they were written."""
+
 
 class DindRequest(NamedTuple):
     """What a pod asks for, as far as it can be understood.
@@ -59,7 +62,7 @@ def read(
         if name not in settings.admin.enforce:
             values[option.field] = value
             texts[name] = text
-        elif value != getattr(settings.options, option.field):
+        elif not _same(name, value, getattr(settings.options, option.field)):
             faults.append(fault(Code.ENFORCED, name=name, value=quoted(text)))
     options = settings.options
     if values:
@@ -69,6 +72,13 @@ def read(
     faults.extend(_out_of_bounds(options, texts, settings))
     options = _reconciled(options, texts, faults)
     return DindRequest(options, frozenset(texts), tuple(faults), tuple(warnings))
+
+
+def _same(name: str, value: object, other: object) -> bool:
+    """Say whether two values of an option mean the same; ``1024Mi`` is ``1Gi``."""
+    if name in AMOUNTS and isinstance(value, str) and isinstance(other, str):
+        return quantity.parse(value) == quantity.parse(other)
+    return value == other
 
 
 def _unknown(name: str) -> str:

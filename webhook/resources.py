@@ -96,4 +96,4 @@ def _guaranteed_warnings(limits: Amounts, requests: Amounts) -> tuple[str, ...]:
         return ()
     shown = " and ".join(f"{requests[resource]} {resource}" for resource in unasked)
     more = " and ".join(f"{names.PREFIX}{resource}-limit" for resource in unasked)
-    return (f"the pod is Guaranteed, so its daemon is limited to {shown}; {more} gives more",)
+    return (f"the pod is Guaranteed, so its daemon is limited to {shown}; set {more} for more",)
