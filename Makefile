@@ -38,3 +38,10 @@ clean: ## remove what the other targets made
 .guest/root: tests/guest/fetch.sh
 	@tests/guest/fetch.sh $@
 	@touch $@
+
+# --- into a cluster ---------------------------------------------------------------------------------
+
+.PHONY: bundle
+
+bundle: .venv/.ready ## the driver with an interpreter of its own, in build/bundle
+	@$(PYTHON) -m flexvol.bundle build/bundle

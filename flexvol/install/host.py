@@ -1,0 +1,47 @@
+"""The host that a container runs on: commands in its namespaces, its mounts.
+
+LVM must run where udev, the host's ``/run`` and its mounts are; so does everything of ours that
+calls it. Needs a privileged container in the host's process namespace. Source: nsenter(1).
+"""
+
+from pathlib import Path
+
+from flexvol.command import run
+
+NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
+PATIENCE_SECONDS = 3600.0
+"""Filling a large file for the pool takes as long as the disk does."""
+
+
+class Host:
+    """The host's namespaces.
+
+    Args:
+        pid: a process of the host's that lives in them, 1 in a DaemonSet; None to stay in our own.
+        proc: where the kernel shows the host's processes.
+    """
+
+    def __init__(self, pid: int | None, proc: Path = Path("/proc")) -> None:
+        self._pid = pid
+        self.proc = proc
+
+    def run(self, *argv: str | Path) -> str:
+        """Run a command on the host and return what it wrote to stdout.
+
+        Raises:
+            CommandError: it failed, or is not there.
+        """
+        command = [str(word) for word in argv]
+        if self._pid is not None:
+            command = ["nsenter", "--target", str(self._pid), *NAMESPACES, "--", *command]
+        return run(command, patience_seconds=PATIENCE_SECONDS)[1]
+
+    def mounted_volumes(self, folders: frozenset[str]) -> list[str]:
+        """Return where the kubelet has volumes mounted of drivers with these folder names."""
+        mounts = (self.proc / (str(self._pid) if self._pid else "self") / "mounts").read_text()
+        places = (line.split()[1] for line in mounts.splitlines())
+        return sorted(
+            place
+            for place in places
+            if "/volumes/" in place and place.split("/")[-2:-1] and place.split("/")[-2] in folders
+        )
