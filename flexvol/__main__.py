@@ -20,10 +20,29 @@ if TYPE_CHECKING:
     from flexvol.step import Watcher
 
 
+ADMIN = ("setup", "reconcile", "version", "--version", "help", "--help", "-h")
+"""The calls that are for people, and may print what people read."""
+
+
+def start(arguments: "list[str]", environ: "Mapping[str, str]") -> "NoReturn":
+    """Serve the kubelet's calls, and an admin's."""
+    if arguments[:1] and arguments[0] in ADMIN:
+        from flexvol.admin import main as admin
+
+        sys.exit(admin(arguments, environ))
+    main(arguments, environ)
+
+
 def main(
     arguments: "list[str]", environ: "Mapping[str, str]", watcher: "Watcher" = unwatched
 ) -> "NoReturn":
-    """Answer one call and exit."""
+    """Answer one call of the kubelet's and exit.
+
+    Args:
+        arguments: the call and what goes with it.
+        environ: the environment.
+        watcher: told of every step; only tests pass one.
+    """
     out = _private_stdout()
     os.environ["PATH"] = PATH
     os.umask(0o022)
@@ -51,4 +70,4 @@ def _private_stdout() -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:], os.environ)
+    start(sys.argv[1:], os.environ)

@@ -13,6 +13,10 @@ METADATA_BYTES_PER_SLAB = 4096
 """What a slab's description may take of LVM's metadata area, and be written twice over (measured: a
 slab with the longest names takes 1.5 KiB)."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _MIB = 1 << 20
 
 
@@ -82,6 +86,21 @@ def decide(request: Request, inventory: Inventory) -> Plan:
         if slab.phase == SPARE and _same_make(slab, request):
             return Take(slab, FROM_SPARE)
     return _make_room(request, inventory)
+
+
+def gives_way(plan: Plan, earlier: "Sequence[Request]", inventory: Inventory) -> bool:
+    """Tell whether a call must let earlier ones go first, which wait for room.
+
+    One that needs room lets all go first that may yet get theirs. One that takes a slab which is
+    there lets only those go first that could be served now: it takes nothing they wait for. The
+    slab reserved for a pod is nobody else's.
+    """
+    if not earlier or (isinstance(plan, Take) and plan.outcome == RESUMED):
+        return False
+    theirs = [decide(request, inventory) for request in earlier]
+    if isinstance(plan, Create):
+        return any(not isinstance(other, Refuse) for other in theirs)
+    return any(not isinstance(other, Wait | Refuse) for other in theirs)
 
 
 def _is_own(slab: Slab, request: Request) -> bool:

@@ -97,6 +97,23 @@ class Locks:
         """Claim a slab, or return None if another call has it."""
         return self._take(f"claims/{slab}", 0)
 
+    def ticket(self, name: str) -> Lock:
+        """Lock a file of this call's own."""
+        lock = self._take(f"waiting/{name}", VOLUME_PATIENCE_SECONDS)
+        if lock is None:
+            raise BusyError("a place in the line could not be had")
+        return lock
+
+    def sweep(self) -> None:
+        """Remove the lock files of calls that did not come to a good end."""
+        for folder in ("volumes", "claims", "waiting"):
+            try:
+                names = os.listdir(f"{self._run_dir}/{folder}")
+            except FileNotFoundError:
+                continue
+            for name in names:
+                swept(f"{self._run_dir}/{folder}/{name}")
+
     def _take(self, name: str, patience_seconds: float) -> "Lock | None":
         path = f"{self._run_dir}/{name}"
         deadline = time.monotonic() + patience_seconds
@@ -109,6 +126,14 @@ class Locks:
                 return None
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def swept(path: str) -> bool:
+    """Remove a lock file that is nobody's any more; tell whether it is gone."""
+    lock = _try(path) if os.path.exists(path) else None
+    if lock is not None:
+        lock.remove()
+    return not os.path.exists(path)
 
 
 def _try(path: str) -> "Lock | None":

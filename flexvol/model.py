@@ -106,6 +106,18 @@ class Inventory(Record):
         return next((slab for slab in self.slabs if slab.name == name), None)
 
 
+def blank(uuid: str, group: VolumeGroup, size_mib: int, file_system: str) -> Slab:
+    """Return a slab that is yet to be made, named after the UUID its file system will carry."""
+    return Slab(
+        name=NAME_PREFIX + uuid.replace("-", "")[:12],
+        extents=group.extents_for(size_mib),
+        phase=SPARE,
+        size_mib=size_mib,
+        file_system=file_system,
+        uuid=uuid,
+    )
+
+
 def quote(text: str) -> str:
     """Return ``text`` in the characters that a tag may hold; ``unquote`` reverses it."""
     if _PLAIN.issuperset(text):

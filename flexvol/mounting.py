@@ -7,6 +7,7 @@ is undone before the answer.
 """
 
 import errno
+import time
 
 from flexvol import filesystem
 from flexvol.allocator import (
@@ -20,14 +21,16 @@ from flexvol.allocator import (
     Take,
     Wait,
     decide,
+    gives_way,
 )
 from flexvol.callout import Request
 from flexvol.errors import BadCallError, CommandError, FileSystemError, NoRoomError, SlabError
 from flexvol.lvm import NoVolumeGroupError
-from flexvol.model import HELD, NAME_PREFIX, Inventory, Slab
+from flexvol.model import HELD, Inventory, Slab, blank
 from flexvol.node import Mounted, Node
 from flexvol.record import Record
 from flexvol.settle import destroy, discard, settle
+from flexvol.waiting import Line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
 
 _DAMAGED = (errno.EINVAL, errno.EUCLEAN, errno.EBADMSG, errno.EIO, errno.ENODATA, errno.EOVERFLOW)
 """What mount(2) answers for a file system it cannot make sense of."""
+
+
+_PAUSE_SECONDS = 0.5
+"""Between two looks of a call that waits for room."""
 
 
 class Choice(Record):
@@ -69,6 +76,8 @@ class Mounting:
         self._claims: dict[str, Lock] = {}
         self._set_aside: set[str] = set()
         self._distrusted: set[str] = set()
+        self._line = Line(node.settings.run_dir, node.locks)
+        self._deadline = time.monotonic() + node.settings.wait_seconds
 
     def run(self) -> "tuple[str, str]":
         """Mount a slab; return its name and how it was come by.
@@ -85,6 +94,7 @@ class Mounting:
                 if choice is not None and self._mount(choice):
                     return choice.slab.name, choice.outcome
         finally:
+            self._line.leave()
             for claim in self._claims.values():
                 claim.release()
 
@@ -98,6 +108,8 @@ class Mounting:
         """Record a slab as this volume's, or do what must come first and return None."""
         with self._node.decision() as lvm:
             plan = self._plan(lvm)
+            if isinstance(plan, Wait):
+                self._line.join(self._request)
             if isinstance(plan, Take):
                 return self._take(lvm, plan)
             if isinstance(plan, Create):
@@ -105,21 +117,37 @@ class Mounting:
                 if not used:
                     return self._create(lvm, plan)
                 lvm.doom(used)
+                self._line.join(self._request)
         if isinstance(plan, Create):
             for slab in used:
                 discard(self._node, slab, self._log)
                 self._distrusted.add(slab.name)
         elif isinstance(plan, Settle):
             self._settle(plan.slab)
-        elif isinstance(plan, Wait | Refuse):
-            raise NoRoomError(plan.reason)
+        elif isinstance(plan, Wait):
+            self._wait(plan)
+        elif isinstance(plan, Refuse):
+            raise NoRoomError(plan.reason, "ask for less, or give the node more disk")
         return None
+
+    def _wait(self, plan: Wait) -> None:
+        """Let a moment pass; the slabs set aside may be fit again after it."""
+        if time.monotonic() >= self._deadline:
+            waited = self._node.settings.wait_seconds
+            raise NoRoomError(
+                f"{plan.reason}; waited {waited} s", "it is tried again until other pods end"
+            )
+        time.sleep(_PAUSE_SECONDS)
+        self._set_aside.clear()
 
     def _plan(self, lvm: "Lvm") -> Plan:
         """Return a plan whose slabs are all claimed and are what their records say."""
         while True:
             inventory = self._visible(self._inventory(lvm))
             plan = decide(self._request, inventory)
+            earlier = self._line.before_me()
+            if gives_way(plan, earlier, inventory):
+                return Wait(f"{len(earlier)} earlier pods wait for room too")
             if isinstance(plan, Take | Settle):
                 fit = self._claim(lvm, plan.slab)
             elif isinstance(plan, Create):
@@ -191,37 +219,29 @@ class Mounting:
         before = plan.slab.replace(orphaned=False)
         if plan.outcome == RESUMED:
             return Choice(before, before, RESUMED)
-        slab = before.replace(
+        slab = self._held(before)
+        lvm.retag(before, slab)
+        return Choice(slab, before, plan.outcome)
+
+    def _held(self, slab: Slab) -> Slab:
+        """Return a slab as it is recorded once this volume holds it."""
+        return slab.replace(
             phase=HELD,
             holder=self._request.directory.path,
             scope=self._request.scope,
             graph_format=self._request.graph_format,
             anonymous=self._request.anonymous,
-            uses=before.uses + 1,
+            uses=slab.uses + 1,
         )
-        lvm.retag(before, slab)
-        return Choice(slab, before, plan.outcome)
 
     def _create(self, lvm: "Lvm", plan: Create) -> Choice:
         if plan.removals:
             names = ", ".join(slab.name for slab in plan.removals)
             self._log.info("reclaimed", slabs=names)
             lvm.remove(plan.removals)
+        group, request = lvm.inventory().group, self._request
         uuid = filesystem.new_uuid()
-        request = self._request
-        slab = Slab(
-            name=NAME_PREFIX + uuid.replace("-", "")[:12],
-            extents=lvm.inventory().group.extents_for(request.size_mib),
-            phase=HELD,
-            size_mib=request.size_mib,
-            file_system=request.file_system,
-            uuid=uuid,
-            scope=request.scope,
-            graph_format=request.graph_format,
-            anonymous=request.anonymous,
-            holder=request.directory.path,
-            uses=1,
-        )
+        slab = self._held(blank(uuid, group, request.size_mib, request.file_system))
         self._hold(slab)
         lvm.create(slab)
         return Choice(slab, None, COLD)

@@ -57,16 +57,31 @@ def unmount(node: Node, directory: VolumeDirectory, log: "Log") -> None:
 def _release(
     node: Node, name: str, directory: VolumeDirectory, contents: Contents, log: "Log"
 ) -> None:
+    """Record a slab that has just been unmounted as free, busy or doomed, and remove it if so."""
+    claim = node.locks.claim(name)
+    if claim is None:
+        log.info("unmounted, in other hands", slab=name)
+        return
+    with claim:
+        slab = _record(node, name, directory, contents, log)
+        if slab is not None:
+            destroy(node, slab, log)
+
+
+def _record(
+    node: Node, name: str, directory: VolumeDirectory, contents: Contents, log: "Log"
+) -> "Slab | None":
+    """Record what becomes of a slab; return it if it is to be removed."""
     with node.decision() as lvm:
         inventory = lvm.inventory()
         slab = inventory.slab(name)
         if slab is None or slab.phase != HELD or slab.holder != directory.path:
             log.error("unmounted, not this volume's", slab=name)
-            return
+            return None
         if node.is_open(slab):
             log.error("unmounted, still open elsewhere", slab=name)
             lvm.retag(slab, slab.replace(phase=BUSY))
-            return
+            return None
         what = fate(contents, anonymous=slab.anonymous, full_percent=node.settings.full_percent)
         log.info(
             "released",
@@ -76,14 +91,10 @@ def _release(
             delete=what.delete,
             reason=what.reason,
         )
-        claim = node.locks.claim(name)
-        if not what.delete or claim is None:
-            lvm.retag(slab, freed(slab, inventory.next_release(), unchecked=what.unchecked))
-            return
-    try:
-        destroy(node, slab, log)
-    finally:
-        claim.release()
+        if what.delete:
+            return slab
+        lvm.retag(slab, freed(slab, inventory.next_release(), unchecked=what.unchecked))
+        return None
 
 
 def _give_up(node: Node, directory: VolumeDirectory, log: "Log") -> None:
@@ -93,7 +104,11 @@ def _give_up(node: Node, directory: VolumeDirectory, log: "Log") -> None:
             inventory = lvm.inventory()
             for slab in inventory.slabs:
                 if slab.phase == HELD and slab.holder == directory.path:
-                    _give_up_one(node, lvm, slab, inventory.next_release())
+                    claim = node.locks.claim(slab.name)
+                    if claim is None:
+                        continue
+                    with claim:
+                        _give_up_one(node, lvm, slab, inventory.next_release())
                     log.info("given up", slab=slab.name, scope=slab.scope)
     except (SlabError, OSError) as error:
         log.error("not given up", error=str(error))

@@ -1,0 +1,68 @@
+"""The calls that are not the kubelet's: for the admin, and for the node's agent."""
+
+import sys
+
+from flexvol import __version__
+from flexvol.errors import SlabError
+from flexvol.log import Log
+from flexvol.node import Node
+from flexvol.pool import extend, provide
+from flexvol.reconcile import reconcile
+from flexvol.settings import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HELP = """\
+slab: keeps Docker graphs warm on LVM volumes, for the pods of this node
+
+  slab setup       make the volume group of the disk that the settings name; takes nothing that is
+                   not blank, and says what it found
+  slab reconcile   put right what the kubelet forgot and what a crash left; safe at any time
+  slab version     print the version
+
+The kubelet calls: init, mount DIR JSON, unmount DIR.
+Settings: /etc/dind/slab.json (or the file that DIND_SLAB_SETTINGS names)."""
+
+
+def main(arguments: "list[str]", environ: "Mapping[str, str]") -> int:
+    """Carry out an admin's call; return the exit status."""
+    call = arguments[0]
+    if call in ("version", "--version"):
+        _say(__version__)
+        return 0
+    if call not in ("setup", "reconcile"):
+        _say(HELP)
+        return 0
+    try:
+        settings = load(environ)
+        node = Node(settings)
+        log = Log(settings.log_file, call=call)
+        return _setup(node, log) if call == "setup" else _reconcile(node, log)
+    except SlabError as error:
+        sys.stderr.write(f"slab {call}: {error}\n")
+        return 1
+
+
+def _setup(node: Node, log: Log) -> int:
+    with node.decision() as lvm:
+        done = [provide(node.settings, lvm), extend(node.settings, lvm)]
+        group = lvm.inventory().group
+    for line in filter(None, done):
+        log.info("pool", done=line)
+        _say(line)
+    free_mib = group.free_extents * group.extent_bytes >> 20
+    _say(f"volume group {group.name} is ready: {free_mib} MiB free")
+    return 0
+
+
+def _reconcile(node: Node, log: Log) -> int:
+    deeds = reconcile(node, log)
+    for deed in deeds:
+        _say(f"{deed.slab or node.settings.volume_group}: {deed.what}")
+    return int(any(deed.failed for deed in deeds))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")

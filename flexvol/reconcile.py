@@ -1,0 +1,174 @@
+"""Puts right what no call will: what the kubelet forgot, and what a crash left.
+
+Safe at any time beside calls: every slab is claimed before it is touched, and looked up again after
+that. One slab that resists stops nothing but its own upkeep.
+"""
+
+from flexvol import filesystem, pool
+from flexvol.allocator import METADATA_BYTES_PER_SLAB
+from flexvol.errors import PoolError, SlabError
+from flexvol.lvm import Lvm, NoVolumeGroupError
+from flexvol.model import BUSY, DOOMED, FREE, SPARE, Inventory, Slab, blank
+from flexvol.node import Node
+from flexvol.record import Record
+from flexvol.settle import destroy, settle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flexvol.log import Log
+
+
+class Deed(Record):
+    """What was done, or could not be, with one slab or with the pool.
+
+    Attributes:
+        slab: its name; empty for the pool.
+        what: a few words.
+        failed: it could not be done; ``what`` says why.
+    """
+
+    slab: str
+    what: str
+    failed: bool = False
+
+
+def reconcile(node: Node, log: "Log") -> list[Deed]:
+    """Put everything right that can be; return what was done.
+
+    Raises:
+        SlabError: the volume group cannot be read or brought back.
+    """
+    deeds = []
+    for deed in _deeds(node, log):
+        deeds.append(deed)
+        (log.error if deed.failed else log.info)("reconciled", slab=deed.slab, what=deed.what)
+    return deeds
+
+
+def _deeds(node: Node, log: "Log") -> "Iterator[Deed]":
+    with node.decision() as lvm:
+        done = _pool(node, lvm)
+        inventory = node.observe(lvm.inventory())
+    if done:
+        yield Deed("", done)
+    for slab in inventory.slabs:
+        claim = node.locks.claim(slab.name)
+        if claim is None:
+            continue
+        with claim:
+            try:
+                what = _put_right(node, slab, log)
+            except (SlabError, OSError) as error:
+                yield Deed(slab.name, str(error), failed=True)
+            else:
+                if what:
+                    yield Deed(slab.name, what)
+    yield from _spares(node, log)
+    node.locks.sweep()
+
+
+def _pool(node: Node, lvm: Lvm) -> str:
+    try:
+        lvm.inventory()
+    except NoVolumeGroupError:
+        return pool.provide(node.settings, lvm)
+    return ""
+
+
+def _put_right(node: Node, seen: Slab, log: "Log") -> str:
+    """Do what one claimed slab needs; return what that was, empty for nothing."""
+    with node.decision() as lvm:
+        slab = node.observe(lvm.inventory()).slab(seen.name)
+        if slab is None:
+            return ""
+        state = node.look(slab)
+        what = ""
+        if state == filesystem.INACTIVE:
+            lvm.activate(slab)
+            state = node.look(slab)
+            what = "activated"
+        if state == filesystem.HALF_MADE:
+            lvm.remove([slab])
+            return "removed: it was half-made"
+        if state == filesystem.OPEN:
+            return _leave_open(lvm, slab)
+        if state != filesystem.READABLE and slab.phase != DOOMED:
+            raise PoolError(f"its device cannot be read: {node.device(slab)}")
+    if slab.phase == DOOMED:
+        destroy(node, slab, log)
+        return "removed"
+    if slab.phase == BUSY or slab.orphaned or (slab.phase == FREE and slab.unchecked):
+        settle(node, slab.replace(orphaned=False), log)
+        return {FREE: "checked", BUSY: "freed: it is closed now"}.get(
+            slab.phase, "freed: its pod is gone"
+        )
+    return what
+
+
+def _leave_open(lvm: Lvm, slab: Slab) -> str:
+    """Record an open slab whose pod is gone; whatever has it open may close it some day."""
+    if not slab.orphaned:
+        return ""
+    bare = slab.replace(orphaned=False)
+    lvm.retag(bare, bare.replace(phase=BUSY))
+    return "set aside: its pod is gone, but it is still open"
+
+
+def _spares(node: Node, log: "Log") -> "Iterator[Deed]":
+    """Keep as many blank formatted slabs of each size as the settings say, where there is room."""
+    for size_mib, wanted in node.settings.spares:
+        while True:
+            with node.decision() as lvm:
+                inventory = lvm.inventory()
+                there = [slab for slab in inventory.slabs if _is_spare(slab, size_mib, node)]
+                if len(there) >= wanted or not _has_room(inventory, size_mib):
+                    break
+                uuid = filesystem.new_uuid()
+                slab = blank(uuid, inventory.group, size_mib, node.settings.file_system)
+                claim = node.locks.claim(slab.name)
+                lvm.create(slab)
+            try:
+                node.make(slab)
+            except SlabError as error:
+                yield Deed(slab.name, str(error), failed=True)
+                destroy(node, slab, log)
+                break
+            finally:
+                if claim is not None:
+                    claim.release()
+            yield Deed(slab.name, f"made: a spare of {size_mib} MiB")
+    yield from _superfluous(node)
+
+
+def _superfluous(node: Node) -> "Iterator[Deed]":
+    wanted = dict(node.settings.spares)
+    with node.decision() as lvm:
+        spares = [slab for slab in lvm.inventory().slabs if slab.phase == SPARE]
+    for slab in sorted(spares, key=lambda slab: slab.name):
+        left = wanted.get(slab.size_mib, 0)
+        if slab.file_system == node.settings.file_system and left > 0:
+            wanted[slab.size_mib] = left - 1
+            continue
+        claim = node.locks.claim(slab.name)
+        if claim is None:
+            continue
+        with claim, node.decision() as lvm:
+            current = lvm.inventory().slab(slab.name)
+            if current is not None and current.phase == SPARE:
+                lvm.remove([current])
+                yield Deed(slab.name, "removed: a spare that is not wanted")
+
+
+def _is_spare(slab: Slab, size_mib: int, node: Node) -> bool:
+    make = (slab.phase, slab.size_mib, slab.file_system)
+    return make == (SPARE, size_mib, node.settings.file_system)
+
+
+def _has_room(inventory: Inventory, size_mib: int) -> bool:
+    group = inventory.group
+    return (
+        group.free_extents >= group.extents_for(size_mib)
+        and group.metadata_free_bytes >= METADATA_BYTES_PER_SLAB
+    )
