@@ -1,5 +1,6 @@
 """``python -m demo``: shows the main job from end to end; exits 1 if any of it does not hold."""
 
+import copy
 import difflib
 import json
 import sys
@@ -44,9 +45,9 @@ def _admit(pod: Manifest, folder: Path, terminal: Terminal) -> Injection:
     terminal.chapter("An ordinary CI pod meets the webhook")
     with running_webhook(folder) as webhook:
         injection = webhook.inject(pod)
-    before, after = (_yaml(manifest).splitlines() for manifest in (pod, injection.pod))
-    diff = list(difflib.unified_diff(before, after, str(EXAMPLE.name), "as it runs", lineterm=""))
-    terminal.diff("\n".join(_shorten(diff)))
+    before, after = (_yaml(_readable(shown)).splitlines() for shown in (pod, injection.pod))
+    diff = difflib.unified_diff(before, after, EXAMPLE.name, "as it runs", n=2, lineterm="")
+    terminal.diff("\n".join(diff))
     return injection
 
 
@@ -54,13 +55,18 @@ def _yaml(manifest: Manifest) -> str:
     stream = StringIO()
     yaml = YAML()
     yaml.default_flow_style = False
-    yaml.dump(json.loads(json.dumps(manifest)), stream)
+    yaml.width = 1000
+    yaml.dump(manifest, stream)
     return stream.getvalue()
 
 
-def _shorten(diff: list[str]) -> list[str]:
-    """Return the diff with each long run of text (the daemon's script) cut to its first lines."""
-    return [line if len(line) <= 100 else line[:97] + "…" for line in diff]
+def _readable(pod: Manifest) -> Manifest:
+    """Return the pod for a person to read: the daemon's script told by its name."""
+    readable = copy.deepcopy(pod)
+    for spec in readable["spec"].get("initContainers", []):
+        *words, script = spec["command"]
+        spec["command"] = [*words, f"(webhook/daemon.sh, {len(script.splitlines())} lines)"]
+    return readable
 
 
 def _play(pod: Manifest, share: Path, terminal: Terminal) -> None:
@@ -70,8 +76,7 @@ def _play(pod: Manifest, share: Path, terminal: Terminal) -> None:
     with disk.open("wb") as file:
         file.truncate(DISK_MIB * 2**20)
     machine.fetch()
-    python = sys.executable
-    job = f"exec {python} -m demo.story {SHARE_INSIDE / 'pod.json'} >/dev/console"
+    job = f"exec {sys.executable} -m demo.story {SHARE_INSIDE / 'pod.json'} >/dev/console"
     with Guest(share, job, disk=disk) as guest:
         with (share / "console").open() as console:
             while guest.running():

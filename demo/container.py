@@ -164,5 +164,10 @@ def remove_network_namespace(name: str) -> None:
 
 def environment(variables: dict[str, str]) -> tuple[str, ...]:
     """Return a container's environment: the variables of its manifest after those of an image."""
-    image = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+    image = {
+        "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        # Debian's docker has no BuildKit client and would say so before each build.
+        "DOCKER_BUILDKIT": "0",
+    }
     return tuple(f"{name}={value}" for name, value in {**image, **variables}.items())

@@ -152,7 +152,7 @@ class Pod:
     def end(self) -> None:
         """Stop the sidecars, unmount the volumes, forget the pod."""
         for running in reversed(self._sidecars):
-            status = running.stop(self._spec["terminationGracePeriodSeconds"])
+            status = running.stop(self._spec.get("terminationGracePeriodSeconds", 30))
             if status:
                 raise PodError(
                     f"the sidecar ended with status {status}:\n"

@@ -30,10 +30,14 @@ class Terminal:
                 self._status.start()
             case Done(seconds):
                 self._status.stop()
-                self._console.print(f"  [green]✓[/] {self._step} [dim]{seconds:.1f} s[/]")
+                self._console.print(
+                    f"  [green]✓[/] {self._step} [dim]{seconds:.1f} s[/]", soft_wrap=True
+                )
             case Said(text):
                 for line in text.rstrip().splitlines():
-                    self._console.print(f"      {line}", style="dim", markup=False, highlight=False)
+                    self._console.print(
+                        f"      {line}", style="dim", markup=False, highlight=False, soft_wrap=True
+                    )
             case Check(text, holds):
                 self._check(text, holds=holds)
             case PodTimes():
