@@ -62,8 +62,11 @@ def _private_stdout() -> int:
 
     The kubelet reads both as one text: a single warning would break the call.
     """
-    out = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
+    try:
+        out = os.dup(1)
+    except OSError:
+        out = nowhere
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream, inheritable=True)
     return out

@@ -174,7 +174,7 @@ def _options(text: str) -> "tuple[dict[str, str], dict[str, str]]":
     try:
         document = jsontext.loads(text)
     except ValueError as error:
-        raise BadCallError(f"the options are not JSON: {error}") from None
+        raise BadCallError(f"the options are {error}") from None
     if not isinstance(document, dict):
         raise BadCallError("the options must be one JSON object")
     kubelet, own = {}, {}

@@ -32,13 +32,19 @@ def loads(text: str) -> object:
     """
     start = len(text) - len(text.lstrip(_WHITESPACE))
     try:
-        value, end = _json.make_scanner(_Rules)(text, start)  # type: ignore[arg-type] # wants a JSONDecoder
-    except StopIteration as stop:
-        raise ValueError(f"not JSON at character {stop.value}") from None
+        value, end = _json.make_scanner(_Rules)(text, start)  # type: ignore[arg-type] # see _Rules
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError("not JSON that anyone means: nested too deeply") from None
+    except (StopIteration, SystemError):
+        # The scanner leaves the words to the module; SystemError: it does not find it imported.
+        import json
+
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"not JSON: {error}") from None
     if text[end:].strip(_WHITESPACE):
-        raise ValueError(f"more text follows the JSON at character {end}")
+        raise ValueError(f"not JSON alone: more follows at character {end}")
     return value
 
 

@@ -38,16 +38,15 @@ def unmount(node: Node, directory: VolumeDirectory, log: "Log") -> None:
         )
     node = node.of_group(found.group)
     contents = node.measure(directory)
-    while node.mounted_at(directory) == found:
-        try:
-            node.unmount(directory)
-        except OSError as error:
-            if error.errno == errno.EBUSY:
-                raise BusyError(
-                    f"slab {found.name} is still in use at {directory.path}",
-                    "a process of the pod has not ended",
-                ) from error
-            raise
+    try:
+        node.unmount(directory)
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise BusyError(
+                f"slab {found.name} is still in use at {directory.path}",
+                "a process of the pod has not ended",
+            ) from error
+        raise
     try:
         _release(node, found.name, directory, contents, log)
     except (SlabError, OSError) as error:
