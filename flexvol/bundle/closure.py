@@ -23,11 +23,11 @@ STARTUP = ("codecs", "encodings.aliases", "encodings.ascii", "encodings.latin_1"
 """What the interpreter imports before any program runs."""
 
 LEFT_OUT = (
-    "IPython", "_hashlib", "_pydecimal", "asyncio", "attr", "bz2", "concurrent", "ctypes",
+    "IPython", "_hashlib", "_pydecimal", "asyncio", "attr", "bz2", "concurrent", "ctypes.wintypes",
     "doctest", "email", "encodings.mbcs", "http", "importlib.metadata", "importlib.readers",
-    "importlib.resources", "ipywidgets", "lzma",
-    "markdown_it", "multiprocessing", "pdb", "pydoc", "pygments", "ssl", "tarfile", "tkinter",
-    "unittest", "urllib.request", "webbrowser", "xml", "xmlrpc", "zipfile",
+    "importlib.resources", "ipywidgets", "lzma", "markdown_it", "multiprocessing", "pdb", "pydoc",
+    "pygments", "ssl", "tarfile", "tkinter", "unittest", "urllib.request", "webbrowser", "xml",
+    "xmlrpc", "zipfile",
 )  # fmt: skip
 
 
@@ -55,7 +55,8 @@ def driver_modules() -> list[Source]:
     """Return every module the driver can import and that has a file, ordered by name.
 
     Raises:
-        BundleError: a module's source is not to be had.
+        BundleError: a module's source is not to be had, or the driver itself imports one of
+            those that are left out.
     """
     finder = ModuleFinder(path=sys.path, excludes=[*LEFT_OUT, *NOT_THE_DRIVERS])
     roots = [*_driver_packages(), *STARTUP]
@@ -63,6 +64,10 @@ def driver_modules() -> list[Source]:
     module = finder.add_module("__main__")
     module.__file__ = None  # type: ignore[attr-defined] # typeshed leaves the attributes out
     finder.scan_code(program, module)
+    for name, importers in finder.badmodules.items():
+        is_module = name in LEFT_OUT or "." not in name  # and not a name in one
+        if is_module and any(importer.startswith("flexvol") for importer in importers):
+            raise BundleError(f"{name}, which the driver imports, is left out or not to be had")
     found = [_source(module) for name, module in finder.modules.items() if name != "__main__"]
     return sorted((one for one in found if one), key=lambda one: one.name)
 

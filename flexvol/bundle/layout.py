@@ -29,9 +29,9 @@ PROGRAM = """\
 import os
 import sys
 
-from {module} import main
+from {module} import start
 
-main(sys.argv[1:], os.environ)
+start(sys.argv[1:], os.environ)
 """
 DRIVER = "flexvol.__main__"
 INSTALLER = "flexvol.install.__main__"

@@ -18,7 +18,7 @@ BUNDLE = Path("/usr/lib/dind/bundle")
 """Where the image has the bundle."""
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+def start(arguments: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     """Carry out one command and exit: 0 if it was done, 1 if not, saying why on stderr."""
     given = _parser().parse_args(arguments)
     try:
@@ -124,4 +124,4 @@ def _add_places(command: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:], os.environ)
+    start(sys.argv[1:], os.environ)

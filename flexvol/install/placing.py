@@ -62,8 +62,8 @@ def install(
         _try(bundle, host)
         say("bundle in place", path=str(bundle))
         _point(store, bundle, places, wanted, say)
-    host.run(bundle / ENTRY, "setup")
-    say("pool in place")
+    said = host.run(bundle / ENTRY, "setup")
+    say("pool in place", said=said.strip())
 
 
 def refresh(places: Places, wanted: NodeSettings, host: Host, say: Say) -> None:
