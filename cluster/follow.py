@@ -16,10 +16,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from cluster.client import Client, Collection, Watch
 from cluster.errors import ClusterError, ExpiredError, UnreachableError
+
+if TYPE_CHECKING:  # without a cluster, the kubernetes package is not worth its 0.2 s and 28 MiB
+    from cluster.client import Client, Collection, Watch
 
 T = TypeVar("T")
 
@@ -77,8 +79,8 @@ class Follower(Generic[T]):
 
     def __init__(
         self,
-        client: Client,
-        collection: Collection[T],
+        client: "Client",
+        collection: "Collection[T]",
         *,
         random: Random,
         clock: Callable[[], float] = time.monotonic,
