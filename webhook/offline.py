@@ -84,7 +84,7 @@ def inject_manifest(text: str, settings: Settings) -> Manifest:
     except YAMLError as error:
         raise ManifestError(f"this is no YAML: {error}") from error
     except RecursionError as error:
-        raise ManifestError("this is nested too deeply, or an alias contains itself") from error
+        raise ManifestError("this is nested too deeply") from error
     written = StringIO(_heading(text))
     written.seek(0, SEEK_END)
     for number, document in enumerate(documents):
@@ -135,7 +135,10 @@ def read_pod(template: Node, subject: str) -> Pod:
     try:
         return msgspec.convert(plain(template), Pod)
     except msgspec.ValidationError as error:
-        raise ManifestError(f"{subject} is no valid pod: {error}") from error
+        hint = "labels, annotations and variables are text: write true and 1 in quotes"
+        raise ManifestError(
+            f"{subject} is no valid pod: {error}", hint=hint if "`str" in str(error) else ""
+        ) from error
 
 
 def _at(document: CommentedMap, path: tuple[str, ...]) -> CommentedMap | None:
