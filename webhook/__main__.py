@@ -26,9 +26,9 @@ Unless the status is 0, nothing is printed."""
 def main(argv: list[str]) -> int:
     """Run a command and return its exit status."""
     if argv[:1] == ["serve"]:
-        from webhook import serve  # the offline command does without a server
+        from webhook.serve import main as serve  # the offline command does without a server
 
-        return serve.main(argv[1:])
+        return serve(argv[1:])
     options = _parser().parse_args(argv)
     try:
         return _inject(options)
