@@ -1,7 +1,8 @@
 """What ``python -m webhook serve`` can be told, by flags or by the environment.
 
-Every flag ``--some-flag`` may also stand in the environment as ``DIND_WEBHOOK_SOME_FLAG``; the
-command line wins. docs/serving.md is tested against this table.
+Every flag ``--some-flag`` may also stand in the environment as ``DIND_SERVE_SOME_FLAG``; the
+command line wins. (``DIND_WEBHOOK_PORT`` would not do: the kubelet sets it, in every container
+beside a Service named dind-webhook, to something else.)
 """
 
 import argparse
@@ -9,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ENVIRONMENT_PREFIX = "DIND_WEBHOOK_"
+ENVIRONMENT_PREFIX = "DIND_SERVE_"
 MIB = 1024 * 1024
 
 DESCRIPTION = """\
 Serve admission over TLS: POST /mutate, and /healthz, /readyz, /metrics on the same port.
-Each flag can be given in the environment as well: --cert-dir as DIND_WEBHOOK_CERT_DIR."""
+Each flag can be given in the environment as well: --cert-dir as DIND_SERVE_CERT_DIR."""
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def configure(writer: LogWriter, level: str) -> None:
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(serializer=_serialize),
+                lambda _logger, _name, event: encode(event).decode(),
             ],
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         )

@@ -33,7 +33,8 @@ To close first would be to fail the request that is on its way."""
 MAX_HEADER_BYTES = 64 * 1024
 SWEEP_SECONDS = 0.5
 LINGER_SECONDS = 1.0
-"""For a client that was refused to read why; TLS by itself would wait for its farewell for 30 s."""
+"""For a client that was refused to read why, and for one that has just connected to ask. TLS by
+itself would wait for a client's farewell for 30 s."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,12 @@ class PatientProtocol(HttpToolsProtocol):
         """Note that the request is whole."""
         self.arriving_since = None
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Close, where no request is under way, whether the client says farewell or not."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def refuse(self, status: int, text: bytes) -> None:
         """Answer in place of the application, and close, whether the client agrees or not."""
@@ -165,6 +172,16 @@ class WebhookServer(uvicorn.Server):
         if self._hurried.is_set():
             self.force_exit = True
         self._hurried.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let those who have just connected ask and be answered, then stop."""
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + LINGER_SECONDS
+        while self.server_state.connections and loop.time() < latest and not self.force_exit:
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
 
     async def _sweep(self) -> None:
         """Turn away requests that do not come to an end.

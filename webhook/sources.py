@@ -77,6 +77,7 @@ class DefaultsFiles:
         self._defaults = defaults
         self._report = report
         self._seen: dict[str, str] = {}
+        self._told: dict[str, str] = {}
 
     def load(self) -> None:
         """Read all files for the first time.
@@ -102,16 +103,16 @@ class DefaultsFiles:
         for namespace, path in self._files.items():
             try:
                 text = _read(path)
+                if text == self._seen[namespace]:
+                    continue
+                self._seen[namespace] = text
+                item = _config_map(namespace, path, text)
             except ManifestError as error:
-                text = f"# {error.message}"
-            if text == self._seen[namespace]:
-                continue
-            self._seen[namespace] = text
-            try:
-                item = _config_map(namespace, path, _read(path))
-            except ManifestError as error:
-                yield Fault(ObjectMeta(str(path), namespace), error.message)
+                if self._told.get(namespace) != error.message:
+                    yield Fault(ObjectMeta(str(path), namespace), error.message)
+                self._told[namespace] = error.message
             else:
+                self._told.pop(namespace, None)
                 yield from self._defaults.take(Put(item))
                 log.info("defaults read", file=str(path))
 

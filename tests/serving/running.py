@@ -55,6 +55,11 @@ class Webhook:
         """Return a client that verifies the certificate."""
         return httpx.Client(base_url=f"https://localhost:{self.port}", verify=self.tls, timeout=10)
 
+    def get(self, path: str) -> httpx.Response:
+        """Ask for a path, on a connection of its own."""
+        with self.client() as client:
+            return client.get(path)
+
     def connect(self) -> ssl.SSLSocket:
         """Return a bare TLS connection."""
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=10)
@@ -62,8 +67,7 @@ class Webhook:
 
     def metric(self, line: str) -> float:
         """Return the value of one line of the metrics."""
-        with self.client() as client:
-            text = client.get("/metrics").text
+        text = self.get("/metrics").text
         found = [row.rpartition(" ")[2] for row in text.splitlines() if row.startswith(f"{line} ")]
         assert len(found) == 1, f"{line} is {len(found)} times in the metrics"
         return float(found[0])
