@@ -12,7 +12,6 @@ from flexvol.errors import SlabError
 from flexvol.install import clearing, nodesettings, placing, removing
 from flexvol.install.host import Host
 from flexvol.install.placing import Places
-from flexvol.settings import PATH_VARIABLE
 
 BUNDLE = Path("/usr/lib/dind/bundle")
 """Where the image has the bundle."""
@@ -50,13 +49,11 @@ def _remove(given: argparse.Namespace, _environ: Mapping[str, str]) -> None:
 
 
 def _clear(given: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    clearing.clear(
-        {PATH_VARIABLE: environ[PATH_VARIABLE]} if PATH_VARIABLE in environ else {}, pool=given.pool
-    )
+    clearing.clear(environ, pool=given.pool)
 
 
 def _places(given: argparse.Namespace) -> Places:
-    return Places(given.root, given.plugin_dir, given.settings_file)
+    return Places(given.root, given.plugin_dir)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,12 +105,6 @@ def _add_places(command: argparse.ArgumentParser) -> None:
         default=default.root,
         help="where bundles are kept, on a file system that allows execution "
         "(default: %(default)s)",
-    )
-    command.add_argument(
-        "--settings-file",
-        type=Path,
-        default=default.settings_file,
-        help="what the driver reads (default: %(default)s)",
     )
     command.add_argument(
         "--host-pid",

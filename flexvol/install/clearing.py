@@ -16,6 +16,8 @@ from flexvol.lvm import Lvm
 from flexvol.node import Node
 from flexvol.settings import Settings, load
 
+_MIB = 1 << 20
+
 
 def clear(environ: Mapping[str, str], *, pool: bool) -> None:
     """Remove log and locks and, with ``pool``, every slab and the volume group they lie in.
@@ -49,6 +51,7 @@ def _remove_pool(settings: Settings) -> None:
     if made_by_us:
         for device in devices:
             run(["lvm", "pvremove", "--quiet", device])
+            _make_blank(device)
     if settings.file:
         _remove_file(settings.file)
 
@@ -73,6 +76,18 @@ def _remove_group(group: str) -> None:
             f"volume group {group} stays, its slabs are gone: {error}",
             "it holds volumes that are not slabs: move them, or remove it by hand",
         ) from error
+
+
+def _make_blank(device: str) -> None:
+    """Erase what LVM and slabs left where ``setup`` looks for signs of use."""
+    fd = os.open(device, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
+    try:
+        size = os.lseek(fd, 0, os.SEEK_END)
+        for start in (0, max(0, size - _MIB)):
+            os.pwrite(fd, bytes(min(_MIB, size)), start)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _remove_file(path: str) -> None:

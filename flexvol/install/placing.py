@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flexvol import jsontext
+from flexvol import jsontext, settings
 from flexvol.bundle.layout import entry, read_description
 from flexvol.errors import CommandError
 from flexvol.install import entries, nodesettings
@@ -38,7 +38,7 @@ class Places:
 
     root: Path = Path("/opt/dind")
     plugin_directory: Path = Path("/usr/libexec/kubernetes/kubelet-plugins/volume/exec")
-    settings_file: Path = Path("/etc/dind/slab.json")
+    settings_file: Path = Path(settings.PATH)
 
 
 def install(
