@@ -74,12 +74,11 @@ def clients(possible: list[Client], spec: PodSpec, options: Options) -> Clients:
     """
     members: list[Client] = []
     equipped: list[str] = []
+    named = frozenset(options.containers)
     sockets = {v.name for v in spec.volumes or () if _is_docker_socket(v)}
     for candidate in possible:
         container = candidate.container
-        if container.name not in options.containers and (
-            options.containers or _is_agent(container)
-        ):
+        if container.name not in named and (named or _is_agent(container)):
             continue
         own = _own_docker(container, options, sockets)
         if own:

@@ -116,13 +116,10 @@ def decide(pod: Pod, request: DindRequest, clients: tuple[Client, ...], admin: A
         return skip(Code.MIRROR_POD)
     if not request.options.inject:
         return skip(Code.OPTED_OUT)
-    if not request.faults:
-        for container in spec.all_containers():
-            if container.name == names.CONTAINER and sidecar.is_ours(
-                container, spec, request.options, admin
-            ):
-                dropped = sidecar.lacks_restart_policy(container, admin)
-                return RESTORE if dropped else skip(Code.ALREADY_INJECTED)
+    ours = next((c for c in spec.all_containers() if c.name == names.CONTAINER), None)
+    if ours and not request.faults and sidecar.is_ours(ours, spec, request.options, admin):
+        dropped = sidecar.lacks_restart_policy(ours, admin)
+        return RESTORE if dropped else skip(Code.ALREADY_INJECTED)
     for container in spec.all_containers():
         if _is_daemon(container):
             return skip(Code.HAS_DAEMON, container=quoted(container.name))

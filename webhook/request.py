@@ -3,7 +3,7 @@
 All faults are gathered, so that a person is told of everything at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +16,9 @@ from webhook.settings import Settings
 
 AMOUNTS = frozenset({"cpu", "memory", "cpu-limit", "memory-limit"})
 """Options whose values are quantities, kept as they were written."""
+
+
+_UNKNOWN_SHOWN = 5
 
 
 class DindRequest(NamedTuple):
@@ -45,7 +48,7 @@ def read(
         settings: what holds in the pod's namespace.
     """
     faults: list[Fault] = []
-    warnings: list[str] = []
+    unknown: list[str] = []
     values: dict[str, object] = {}
     texts: dict[str, str] = {}
     for annotation, text in annotations.items():
@@ -54,7 +57,7 @@ def read(
         name = annotation.removeprefix(names.PREFIX)
         option = OPTIONS.get(name)
         if option is None:
-            warnings.append(_unknown(name))
+            unknown.append(name)
             continue
         value = _value(name, text, faults)
         if value is None:
@@ -71,7 +74,7 @@ def read(
             faults.extend(_missing(options.containers, possible, texts["containers"]))
     faults.extend(_out_of_bounds(options, texts, settings))
     options = _reconciled(options, texts, faults)
-    return DindRequest(options, frozenset(texts), tuple(faults), tuple(warnings))
+    return DindRequest(options, frozenset(texts), tuple(faults), tuple(_warnings(unknown)))
 
 
 def _same(name: str, value: object, other: object) -> bool:
@@ -81,12 +84,14 @@ def _same(name: str, value: object, other: object) -> bool:
     return value == other
 
 
-def _unknown(name: str) -> str:
-    meant = nearest(name, tuple(OPTIONS))
-    shown = quoted(f"{names.PREFIX}{name}")
-    if meant:
-        return f"annotation {shown} is unknown and has no effect; is {names.PREFIX}{meant} meant?"
-    return f"annotation {shown} is unknown and has no effect"
+def _warnings(unknown: list[str]) -> Iterator[str]:
+    """Yield a warning of each unknown annotation, but of no more than a person reads."""
+    for name in unknown[:_UNKNOWN_SHOWN]:
+        said = f"annotation {quoted(f'{names.PREFIX}{name}')} is unknown and has no effect"
+        meant = nearest(name, tuple(OPTIONS))
+        yield f"{said}; is {names.PREFIX}{meant} meant?" if meant else said
+    if len(unknown) > _UNKNOWN_SHOWN:
+        yield f"{len(unknown) - _UNKNOWN_SHOWN} more annotations are unknown and have no effect"
 
 
 def _value(name: str, text: str, faults: list[Fault]) -> object:
@@ -105,7 +110,7 @@ def _bad(name: str, text: str, right: str) -> Fault:
 
 
 def _missing(asked: tuple[str, ...], possible: Sequence[Client], text: str) -> list[Fault]:
-    present = [client.container.name for client in possible]
+    present = dict.fromkeys(client.container.name for client in possible)
     missing = [name for name in asked if name not in present]
     if not missing:
         return []

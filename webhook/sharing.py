@@ -6,8 +6,9 @@ if the daemon mounts what the container mounts.
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from webhook import names
@@ -33,6 +34,8 @@ _RESERVED_VARIABLE = re.compile(
     r"PATH|HOME|IFS|ENV|LD_\w+|DOCKER\w*|DIND_\w+|MOBY_\w+|BUILDKIT_\w+|\w+_(?i:proxy)"
 )
 """Variables that would change how the daemon works."""
+_MAX_VARIABLES = 64
+"""More than that stand behind no honest path; following them all would take its time."""
 _REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 
 
@@ -119,35 +122,39 @@ class _Collection:
     """The mounts gathered so far, by path."""
 
     def __init__(self, spec: PodSpec, taken_variables: frozenset[str]) -> None:
-        self._spec = spec
         self._taken = taken_variables
         self._mounts: dict[str, VolumeMount] = {}
         self._env: dict[str, EnvVar] = {}
-        self._needed: list[str] = []
-        self._conflicts: list[str] = []
-        self._unexpanded: list[str] = []
-        self._prepared: list[str] = []
+        self._prepared_by_init = _sub_paths(spec.init_containers or ())
+        self._needed: dict[str, None] = {}
+        self._conflicts: dict[str, None] = {}
+        self._unexpanded: dict[str, None] = {}
+        self._prepared: dict[str, None] = {}
 
     def gather(self, users: Iterable[Container], shareable: set[str]) -> Shared:
         for container in users:
+            variables: dict[str, tuple[int, EnvVar]] | None = None
             for mount in container.volume_mounts or ():
-                if mount.name in shareable:
-                    self._add(container, mount)
+                if mount.name not in shareable:
+                    continue
+                if variables is None and mount.sub_path_expr:
+                    variables = {v.name: (n, v) for n, v in enumerate(container.env or ())}
+                self._add(mount, variables or {})
         return Shared(
             tuple(self._mounts.values()), tuple(self._env.values()), tuple(self._warnings())
         )
 
-    def _add(self, container: Container, mount: VolumeMount) -> None:
+    def _add(self, mount: VolumeMount, variables: dict[str, tuple[int, EnvVar]]) -> None:
         path = normal(mount.mount_path)
         first = self._mounts.get(path)
         if is_needed(path):
-            _note(self._needed, mount.mount_path)
+            self._needed[quoted(mount.mount_path)] = None
         elif first is not None and not _same_thing(first, mount):
-            _note(self._conflicts, mount.mount_path)
-        elif mount.sub_path_expr and not self._expand(container, mount.sub_path_expr):
-            _note(self._unexpanded, mount.mount_path)
-        elif mount.sub_path and self._may_become_a_file(container, mount):
-            _note(self._prepared, mount.mount_path)
+            self._conflicts[quoted(mount.mount_path)] = None
+        elif mount.sub_path_expr and not self._expand(mount.sub_path_expr, variables):
+            self._unexpanded[quoted(mount.mount_path)] = None
+        elif mount.sub_path and self._may_become_a_file(mount):
+            self._prepared[quoted(mount.mount_path)] = None
         elif first is None or (first.read_only and not mount.read_only):
             self._mounts[path] = VolumeMount(
                 name=mount.name,
@@ -157,9 +164,9 @@ class _Collection:
                 read_only=mount.read_only or None,
             )
 
-    def _expand(self, container: Container, expression: str) -> bool:
+    def _expand(self, expression: str, variables: dict[str, tuple[int, EnvVar]]) -> bool:
         """Bring along the variables of ``expression``; say whether that can be done."""
-        wanted = _with_references(expression, container.env or ())
+        wanted = _with_references(expression, variables)
         if wanted is None or any(
             variable.name in self._taken
             or _RESERVED_VARIABLE.fullmatch(variable.name)
@@ -170,17 +177,13 @@ class _Collection:
         self._env |= {variable.name: variable for variable in wanted}
         return True
 
-    def _may_become_a_file(self, container: Container, mount: VolumeMount) -> bool:
+    def _may_become_a_file(self, mount: VolumeMount) -> bool:
         """Say whether an init container may be about to make a file of this sub-path.
 
         The daemon starts before it, and the kubelet would make a directory of that name.
         """
-        return "." in posixpath.basename(mount.sub_path or "") and any(
-            other.name == mount.name and other.sub_path != mount.sub_path
-            for init in self._spec.init_containers or ()
-            if init.name != container.name
-            for other in init.volume_mounts or ()
-        )
+        others = self._prepared_by_init.get(mount.name, set()) - {mount.sub_path}
+        return "." in posixpath.basename(mount.sub_path or "") and bool(others)
 
     def _warnings(self) -> Iterator[str]:
         if self._needed:
@@ -202,9 +205,13 @@ class _Collection:
             )
 
 
-def _note(paths: list[str], path: str) -> None:
-    if (shown := quoted(path)) not in paths:
-        paths.append(shown)
+def _sub_paths(containers: Iterable[Container]) -> dict[str, set[str | None]]:
+    """Return the sub-paths at which ``containers`` mount each volume, None for the whole."""
+    found: dict[str, set[str | None]] = {}
+    for container in containers:
+        for mount in container.volume_mounts or ():
+            found.setdefault(mount.name, set()).add(mount.sub_path or None)
+    return found
 
 
 def _same_thing(one: VolumeMount, other: VolumeMount) -> bool:
@@ -215,23 +222,24 @@ def _same_thing(one: VolumeMount, other: VolumeMount) -> bool:
     )
 
 
-def _with_references(text: str, env: Sequence[EnvVar]) -> list[EnvVar] | None:
+def _with_references(text: str, variables: dict[str, tuple[int, EnvVar]]) -> list[EnvVar] | None:
     """Return the variables that ``text`` refers to and those that their values refer to.
 
-    In the order of ``env``, since a value sees what stands before it. None where ``text`` refers
-    to a variable that is not in ``env``: it comes from elsewhere, and the daemon lacks it.
+    In their order, since a value sees what stands before it. None where ``text`` refers to a
+    variable that is not among ``variables``: it comes from elsewhere, and the daemon lacks it.
     """
-    by_name = {variable.name: variable for variable in env}
-    wanted: set[str] = set()
     queue = list(_references(text))
-    if not by_name.keys() >= set(queue):
+    if not variables.keys() >= set(queue):
         return None
+    wanted: dict[str, tuple[int, EnvVar]] = {}
     while queue:
         name = queue.pop()
-        if name in by_name and name not in wanted:
-            wanted.add(name)
-            queue.extend(_references(by_name[name].value or ""))
-    return [variable for variable in by_name.values() if variable.name in wanted]
+        if name in variables and name not in wanted:
+            wanted[name] = variables[name]
+            queue.extend(_references(variables[name][1].value or ""))
+        if len(wanted) > _MAX_VARIABLES:
+            return None
+    return [variable for _, variable in sorted(wanted.values(), key=itemgetter(0))]
 
 
 def _references(text: str) -> Iterator[str]:

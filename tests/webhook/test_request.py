@@ -136,3 +136,9 @@ def test_what_people_write_is_shown_in_short_and_without_control_characters() ->
     said = sentence({"dind/cpu": "a\n\x1b[31m" + "b" * 1000})
     assert '"a??[31mbbb' in said
     assert len(said) < 200
+
+
+def test_of_many_unknown_annotations_a_few_are_named() -> None:
+    warnings = injection(labelled({f"dind/x{n}": "1" for n in range(8)})).warnings
+    assert len(warnings) == 6
+    assert warnings[-1] == "dind: 3 more annotations are unknown and have no effect"
