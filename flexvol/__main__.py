@@ -24,25 +24,27 @@ ADMIN = ("setup", "reconcile", "version", "--version", "help", "--help", "-h")
 """The calls that are for people, and may print what people read."""
 
 
-def start(arguments: "list[str]", environ: "Mapping[str, str]") -> "NoReturn":
-    """Serve the kubelet's calls, and an admin's."""
-    if arguments[:1] and arguments[0] in ADMIN:
-        from flexvol.admin import main as admin
-
-        sys.exit(admin(arguments, environ))
-    main(arguments, environ)
-
-
-def main(
+def start(
     arguments: "list[str]", environ: "Mapping[str, str]", watcher: "Watcher" = unwatched
 ) -> "NoReturn":
-    """Answer one call of the kubelet's and exit.
+    """Serve the kubelet's calls, and an admin's.
 
     Args:
         arguments: the call and what goes with it.
         environ: the environment.
         watcher: told of every step; only tests pass one.
     """
+    if arguments[:1] and arguments[0] in ADMIN:
+        from flexvol.admin import main as admin
+
+        sys.exit(admin(arguments, environ, watcher))
+    main(arguments, environ, watcher)
+
+
+def main(
+    arguments: "list[str]", environ: "Mapping[str, str]", watcher: "Watcher" = unwatched
+) -> "NoReturn":
+    """Answer one call of the kubelet's and exit; the arguments are those of ``start``."""
     out = _private_stdout()
     os.environ["PATH"] = PATH
     os.umask(0o022)

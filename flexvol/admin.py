@@ -9,10 +9,13 @@ from flexvol.node import Node
 from flexvol.pool import extend, provide
 from flexvol.reconcile import reconcile
 from flexvol.settings import load
+from flexvol.step import unwatched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from flexvol.step import Watcher
 
 HELP = """\
 slab: keeps Docker graphs warm on LVM volumes, for the pods of this node
@@ -26,8 +29,10 @@ The kubelet calls: init, mount DIR JSON, unmount DIR.
 Settings: /etc/dind/slab.json (or the file that DIND_SLAB_SETTINGS names)."""
 
 
-def main(arguments: "list[str]", environ: "Mapping[str, str]") -> int:
-    """Carry out an admin's call; return the exit status."""
+def main(
+    arguments: "list[str]", environ: "Mapping[str, str]", watcher: "Watcher" = unwatched
+) -> int:
+    """Carry out an admin's call, telling ``watcher`` of every step; return the exit status."""
     call = arguments[0]
     if call in ("version", "--version"):
         _say(__version__)
@@ -37,7 +42,7 @@ def main(arguments: "list[str]", environ: "Mapping[str, str]") -> int:
         return 0
     try:
         settings = load(environ)
-        node = Node(settings)
+        node = Node(settings, watcher)
         log = Log(settings.log_file, call=call)
         return _setup(node, log) if call == "setup" else _reconcile(node, log)
     except SlabError as error:

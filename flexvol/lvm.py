@@ -121,6 +121,8 @@ class Lvm:
             before, after = tags_of(slab), tags_of(doomed[slab.name])
             tags |= {f"--deltag={tag}" for tag in before - after}
             tags |= {f"--addtag={tag}" for tag in after - before}
+        if not tags:
+            return
         volumes = [f"{self._group}/{name}" for name in sorted(doomed)]
         self._change(["lvchange", "--quiet", *sorted(tags), *volumes])
         self._became(

@@ -42,8 +42,8 @@ def _number(block: bytes, offset: int, size: int = 8) -> int:
 def _current_text(fd: int) -> bytes:
     """Return the beginning of the current metadata text."""
     start = os.pread(fd, 4 * _SECTOR, 0)
-    label = next(at for at in (0, 512, 1024, 1536) if start[at : at + 8] == _LABEL)
-    if start[label + 24 : label + 32] != _LABEL_TYPE:
+    label = start.find(_LABEL)
+    if label % _SECTOR or start[label + 24 : label + 32] != _LABEL_TYPE:
         raise ValueError("another kind of label")
     at = label + _number(start, label + 20, 4) + 40
     while _number(start, at):

@@ -9,7 +9,7 @@ import errno
 
 from flexvol import filesystem
 from flexvol.callout import VolumeDirectory
-from flexvol.errors import BadCallError, BusyError, SlabError
+from flexvol.errors import BadCallError, BusyError
 from flexvol.model import BUSY, HELD, Slab
 from flexvol.node import Mounted, Node
 from flexvol.release import Contents, fate
@@ -49,8 +49,8 @@ def unmount(node: Node, directory: VolumeDirectory, log: "Log") -> None:
         raise
     try:
         _release(node, found.name, directory, contents, log)
-    except (SlabError, OSError) as error:
-        log.error("unmounted, not released", slab=found.name, error=str(error))
+    except Exception as error:
+        log.error("unmounted, not released", slab=found.name, error=repr(error))
 
 
 def _release(
@@ -109,8 +109,8 @@ def _give_up(node: Node, directory: VolumeDirectory, log: "Log") -> None:
                     with claim:
                         _give_up_one(node, lvm, slab, inventory.next_release())
                     log.info("given up", slab=slab.name, scope=slab.scope)
-    except (SlabError, OSError) as error:
-        log.error("not given up", error=str(error))
+    except Exception as error:
+        log.error("not given up", error=repr(error))
 
 
 def _give_up_one(node: Node, lvm: "Lvm", slab: Slab, release: int) -> None:

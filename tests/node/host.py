@@ -38,9 +38,9 @@ class Host:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Take everything away again; when a test failed, show the driver's log first."""
-        if error is not None and self.log_path.exists():
-            print(self.log_path.read_text())  # noqa: T201 - pytest shows it with the failure
+        """Take everything away again; pytest shows the driver's log if the test failed."""
+        if self.log_path.exists():
+            print(self.log_path.read_text())  # noqa: T201 - pytest captures it
         for mount in reversed(self.mounts()):
             sh("umount", "--lazy", mount)
         for group in run("vgs", "--noheadings", "-o", "vg_name").split():
