@@ -51,13 +51,15 @@ class Kubelet:
         **options: str,
     ) -> Answer:
         """Set up a pod's volume, as for a pod that has just been bound to this node."""
+        return self.call(
+            "mount", *self.arguments(pod, size_mb, namespace, fs_type, account, **options)
+        )
+
+    def arguments(self, pod: str, *args: str, **options: str) -> tuple[str, str]:
+        """Return the arguments of a mount call, and make the directory that the kubelet makes."""
         directory = self.directory(pod)
         directory.mkdir(parents=True, exist_ok=True)
-        return self.call(
-            "mount",
-            str(directory),
-            self.options(pod, size_mb, namespace, fs_type, account, **options),
-        )
+        return str(directory), self.options(pod, *args, **options)
 
     def options(
         self,
