@@ -35,17 +35,22 @@ def loads(text: str) -> object:
         value, end = _json.make_scanner(_Rules)(text, start)  # type: ignore[arg-type] # see _Rules
     except RecursionError:
         raise ValueError("not JSON that anyone means: nested too deeply") from None
-    except (StopIteration, SystemError):
-        # The scanner leaves the words to the module; SystemError: it does not find it imported.
-        import json
-
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"not JSON: {error}") from None
+    except (ValueError, StopIteration, SystemError):
+        raise _explained(text) from None
     if text[end:].strip(_WHITESPACE):
         raise ValueError(f"not JSON alone: more follows at character {end}")
     return value
+
+
+def _explained(text: str) -> ValueError:
+    """Return the error that the module itself would raise: only it has the words."""
+    import json
+
+    try:
+        json.loads(text, parse_constant=_Rules.parse_constant)
+    except ValueError as error:
+        return ValueError(f"not JSON: {error}")
+    return ValueError("not JSON")
 
 
 def dumps(value: object) -> str:
