@@ -15,6 +15,10 @@ from webhook.sharing import normal
 OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 
 
+_FAULTS_TOLD = 24
+"""As many as all annotations and all other rules can bring at once, each a time."""
+
+
 class Decision(NamedTuple):
     """What becomes of a pod.
 
@@ -40,7 +44,10 @@ def skip(code: Code, **values: str) -> Decision:
 
 def refuse(faults: tuple[Fault, ...]) -> Decision:
     """Return the decision to refuse a pod for ``faults``, of which there is at least one."""
-    return Decision(Kind.REFUSE, faults[0].code, "; ".join(each.sentence for each in faults))
+    told = [each.sentence for each in faults[:_FAULTS_TOLD]]
+    if len(faults) > _FAULTS_TOLD:
+        told.append(f"and {len(faults) - _FAULTS_TOLD} faults more")
+    return Decision(Kind.REFUSE, faults[0].code, "; ".join(told))
 
 
 def decide(pod: Pod, request: DindRequest, clients: tuple[Client, ...], admin: Admin) -> Decision:

@@ -29,7 +29,6 @@ class Image(NamedTuple):
     digest: str
 
 
-@lru_cache(maxsize=1024)
 def parse(reference: str) -> Image:
     """Return the parts of ``reference``; any text has some, a valid one has the right ones."""
     name, _, digest = reference.partition("@")

@@ -7,8 +7,8 @@ if the daemon mounts what the container mounts.
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from operator import itemgetter
+from pathlib import PurePath
 from typing import NamedTuple
 
 from webhook import names
@@ -21,22 +21,24 @@ NEEDED = frozenset(
 )
 """Paths that the daemon needs as they are; what lies below them may be mounted over."""
 
-NEEDED_WHOLE = (
-    *("/bin", "/sbin", "/lib", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"),
-    *("/usr/libexec", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib", "/usr/local/libexec"),
-    *("/etc/docker", "/etc/ssl", "/certs", "/proc", "/sys"),
-    *("/run/docker", "/run/containerd", "/run/xtables.lock", "/run/secrets/kubernetes.io"),
-    *("/var/lib/containerd", names.GRAPH_DIR, names.SOCKET_DIR),
+NEEDED_WHOLE = frozenset(
+    {"/bin", "/sbin", "/lib", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"}
+    | {"/usr/libexec", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib", "/usr/local/libexec"}
+    | {"/etc/docker", "/etc/ssl", "/certs", "/proc", "/sys"}
+    | {"/run/docker", "/run/containerd", "/run/xtables.lock", "/run/secrets/kubernetes.io"}
+    | {"/var/lib/containerd", names.GRAPH_DIR, names.SOCKET_DIR}
 )
 """Paths that the daemon needs with all that lies below them."""
+
+_AT_OR_ABOVE = NEEDED | {str(parent) for path in NEEDED_WHOLE for parent in PurePath(path).parents}
+_DEEPEST = max(path.count("/") for path in NEEDED_WHOLE)
 
 _RESERVED_VARIABLE = re.compile(
     r"PATH|HOME|IFS|ENV|LD_\w+|DOCKER\w*|DIND_\w+|MOBY_\w+|BUILDKIT_\w+|\w+_(?i:proxy)"
 )
 """Variables that would change how the daemon works."""
-_MAX_VARIABLES = 64
+_MAX_VARIABLES = 16
 """More than that stand behind no honest path; following them all would take its time."""
-_REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 
 
 class Shared(NamedTuple):
@@ -56,14 +58,12 @@ class Shared(NamedTuple):
 NOTHING_SHARED = Shared()
 
 
-@lru_cache(maxsize=1024)
 def normal(path: str) -> str:
     """Return a mount path as the kubelet takes it, ``/var/run`` as the ``/run`` that it is."""
     path = posixpath.normpath(f"/{path.lstrip('/')}")
     return path.removeprefix("/var") if f"{path}/".startswith("/var/run/") else path
 
 
-@lru_cache(maxsize=1024)
 def is_needed(path: str) -> bool:
     """Say whether the daemon itself needs what is at ``path``, a normal one.
 
@@ -90,10 +90,18 @@ def is_needed(path: str) -> bool:
     /home/runner/_work        no
     ========================  ======
     """
-    below = "/" if path == "/" else f"{path}/"
-    return path in NEEDED or any(
-        whole.startswith(below) or below.startswith(f"{whole}/") for whole in NEEDED_WHOLE
-    )
+    return path in _AT_OR_ABOVE or any(begin in NEEDED_WHOLE for begin in _beginnings(path))
+
+
+def _beginnings(path: str) -> Iterator[str]:
+    """Yield the directories that ``path`` begins with and itself, as deep as a needed one lies."""
+    end = path.find("/", 1)
+    for _ in range(_DEEPEST):
+        if end == -1:
+            yield path
+            return
+        yield path[:end]
+        end = path.find("/", end + 1)
 
 
 def shared_volumes(
@@ -182,8 +190,9 @@ class _Collection:
 
         The daemon starts before it, and the kubelet would make a directory of that name.
         """
-        others = self._prepared_by_init.get(mount.name, set()) - {mount.sub_path}
-        return "." in posixpath.basename(mount.sub_path or "") and bool(others)
+        known = self._prepared_by_init.get(mount.name, set())
+        otherwise = len(known) > 1 or (bool(known) and mount.sub_path not in known)
+        return otherwise and "." in posixpath.basename(mount.sub_path or "")
 
     def _warnings(self) -> Iterator[str]:
         if self._needed:
@@ -243,5 +252,14 @@ def _with_references(text: str, variables: dict[str, tuple[int, EnvVar]]) -> lis
 
 
 def _references(text: str) -> Iterator[str]:
-    """Yield the names in ``$(NAME)``; ``$$`` is an escaped dollar sign."""
-    return (match[2] for match in _REFERENCE.finditer(text) if match[1] != "$")
+    """Yield the names in ``$(NAME)``, as Kubernetes finds them; ``$$`` is an escaped dollar."""
+    start = text.find("$")
+    while start != -1:
+        following = text[start + 1 : start + 2]
+        end = start + 2 if following == "$" else start + 1
+        if following == "(":
+            end = text.find(")", start)
+            if end == -1:
+                return
+            yield text[start + 2 : end]
+        start = text.find("$", end)

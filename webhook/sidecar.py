@@ -91,17 +91,13 @@ def daemon_container(
     )
 
 
-@lru_cache(maxsize=1024)
-def daemon_volumes(options: Options) -> tuple[Volume, ...]:
+def daemon_volumes(options: Options) -> list[Volume]:
     """Return the volumes that the daemon's container mounts, the containers' own left out."""
-    return (
-        graph_volume(options),
-        *(
-            Volume(name=mount.name, empty_dir=EmptyDir())
-            for mount in _OWN_MOUNTS[options.docker_host]
-            if mount.name != names.STORAGE_VOLUME
-        ),
-    )
+    volumes = {names.STORAGE_VOLUME: graph_volume(options)}
+    return [
+        volumes.get(mount.name) or Volume(name=mount.name, empty_dir=EmptyDir())
+        for mount in _OWN_MOUNTS[options.docker_host]
+    ]
 
 
 def environment(spec: PodSpec, options: Options, admin: Admin) -> tuple[EnvVar, ...]:

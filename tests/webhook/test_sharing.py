@@ -167,6 +167,19 @@ def test_a_variable_from_elsewhere_cannot_be_brought_along() -> None:
     assert shared_by(given) == []
 
 
+def test_a_path_of_very_many_variables_is_not_followed() -> None:
+    chain = [{"name": f"A{n}", "value": f"$(A{n - 1})"} for n in range(100)]
+    assert shared_by(pod(mount("empty", "/logs", subPathExpr="$(A99)"), env=chain)) == []
+    few = pod(mount("empty", "/logs", subPathExpr="$(A9)"), env=chain)
+    assert len(shared_by(few)) == 1
+
+
+def test_a_path_that_only_looks_like_a_reference_needs_none() -> None:
+    for expression in ("$", "$$(A)", "a$(", "$(" * 100_000, "$$$$(A)"):
+        assert len(shared_by(pod(mount("empty", "/logs", subPathExpr=expression)))) == 1
+    assert shared_by(pod(mount("empty", "/logs", subPathExpr="$$$(A)"))) == []
+
+
 def test_the_same_variable_with_two_values_is_brought_along_for_the_first() -> None:
     wanted = mount("empty", "/one", subPathExpr="$(A)")
     second = {
