@@ -6,7 +6,7 @@ from flexvol import __version__
 from flexvol.errors import SlabError
 from flexvol.log import Log
 from flexvol.node import Node
-from flexvol.pool import extend, provide
+from flexvol.pool import extend
 from flexvol.reconcile import reconcile
 from flexvol.settings import load
 from flexvol.step import unwatched
@@ -52,7 +52,7 @@ def main(
 
 def _setup(node: Node, log: Log) -> int:
     with node.decision() as lvm:
-        done = [provide(node.settings, lvm), extend(node.settings, lvm)]
+        done = [node.provide(lvm), extend(node.settings, lvm)]
         group = lvm.inventory().group
     for line in filter(None, done):
         log.info("pool", done=line)

@@ -161,9 +161,7 @@ class Mounting:
         try:
             return lvm.inventory()
         except NoVolumeGroupError:
-            from flexvol import pool
-
-            self._log.info("pool", done=pool.provide(self._node.settings, lvm))
+            self._log.info("pool", done=self._node.provide(lvm))
             return lvm.inventory()
 
     def _visible(self, inventory: Inventory) -> Inventory:

@@ -60,6 +60,16 @@ class Node:
         last_seen = LastSeen(f"{self.settings.run_dir}/inventory")
         return Lvm(self.settings.volume_group, last_seen, lock, self._watcher)
 
+    def provide(self, lvm: Lvm) -> str:
+        """Make the volume group, or bring it back after a reboot; return what was done.
+
+        Raises:
+            SlabError: as ``pool.provide``.
+        """
+        from flexvol import pool
+
+        return pool.provide(self.settings, lvm, self._watcher)
+
     def of_group(self, group: str) -> "Node":
         """Return the node with another volume group: what is mounted says which one it is of."""
         if group == self.settings.volume_group:

@@ -12,15 +12,17 @@ import stat
 from flexvol.command import run
 from flexvol.errors import PoolError
 from flexvol.settings import PATH, Settings
+from flexvol.step import Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from flexvol.lvm import Lvm
+    from flexvol.step import Watcher
 
 _MIB = 1 << 20
 
 
-def provide(settings: Settings, lvm: "Lvm") -> str:
+def provide(settings: Settings, lvm: "Lvm", watcher: "Watcher") -> str:
     """Make the volume group, or bring it back after a reboot; return what was done.
 
     Does nothing where it is there. A crash on the way leaves what the next call takes up.
@@ -31,7 +33,7 @@ def provide(settings: Settings, lvm: "Lvm") -> str:
     """
     group = settings.volume_group
     if settings.file:
-        device = _attached(settings)
+        device = _attached(settings, watcher)
         if lvm.exists():
             lvm.activate_all()
             return f"{settings.file} is attached as {device}"
@@ -107,16 +109,17 @@ def _signature(device: str) -> str:
     return " ".join(text.split()) or "data of a kind that blkid does not know"
 
 
-def _attached(settings: Settings) -> str:
+def _attached(settings: Settings, watcher: "Watcher") -> str:
     """Return the loop device of the pool's file, making the file and attaching it as needed."""
     path = settings.file
     if not os.path.exists(path):
-        _allocate(path, settings.file_size_mib * _MIB, sparse=settings.sparse)
+        with Step(watcher, "allocate"):
+            _allocate(path, settings.file_size_mib * _MIB, sparse=settings.sparse)
     _, text = run(["losetup", "--associated", path, "--noheadings", "--output", "NAME"])
-    if text.split():
-        return text.split()[0]
-    _, text = run(["losetup", "--find", "--show", path])
-    device = text.strip()
+    if not text.split():
+        with Step(watcher, "losetup"):
+            _, text = run(["losetup", "--find", "--show", path])
+    device = text.split()[0]
     if not settings.sparse:
         _forbid_discards(device)
     return device

@@ -4,7 +4,7 @@ Safe at any time beside calls: every slab is claimed before it is touched, and l
 that. One slab that resists stops nothing but its own upkeep.
 """
 
-from flexvol import filesystem, pool
+from flexvol import filesystem
 from flexvol.allocator import METADATA_BYTES_PER_SLAB
 from flexvol.errors import PoolError, SlabError
 from flexvol.lvm import Lvm, NoVolumeGroupError
@@ -73,7 +73,7 @@ def _pool(node: Node, lvm: Lvm) -> str:
     try:
         lvm.inventory()
     except NoVolumeGroupError:
-        return pool.provide(node.settings, lvm)
+        return node.provide(lvm)
     return ""
 
 
