@@ -21,9 +21,12 @@ config=/run/dind-daemon.json
 newline='
 '
 mode=${DIND_DOCKER_HOST:-unix}
+size_mib=${DIND_SIZE_MIB:?'it must be the size of the graph storage in MiB'}
 shutdown_seconds=${DIND_SHUTDOWN_SECONDS:-10}
 daemon=''   # its process, while one runs
 answered='' # whether that one has answered
+status=0    # with which the last one ended
+state_before=''
 
 say() { echo "dind: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -43,6 +46,7 @@ open_health() {
   for file in "$health/state" "$health/lock"; do
     if [ -L "$file" ] || [ ! -f "$file" ]; then rm -rf "$file"; fi
   done
+  state_before=$(head -c 16 "$health/state" 2>/dev/null) || state_before=''
 }
 
 # Every process that the daemon starts inherits descriptor 9, so the lock ends with the last of them.
@@ -94,6 +98,13 @@ remove_containers() {
 
 # --- the daemon's surroundings ------------------------------------------------------------------------------
 
+# Where memory runs out, the largest process is to die, not the daemon: the kubelet gives it a score near
+# 1000, Docker its containers 0.
+lower_oom_score() {
+  read -r score </proc/self/oom_score_adj
+  if [ "$score" -gt 0 ]; then echo 0 >/proc/self/oom_score_adj; fi
+}
+
 # cgroup v2: a group that has processes cannot have groups with limits below it, so ours move aside.
 # Kubernetes shows a privileged container the node's whole tree, where Docker's own default group lies outside
 # the pod's limits. Below the container's own its limits hold by themselves: none has to be copied.
@@ -105,6 +116,8 @@ nest_cgroups() {
   group=/sys/fs/cgroup$own
   mkdir -p "$group/init" "$group/dind" || { say "cannot write $group: limits may not hold"; return 0; }
   cgroup_parent=$own/dind
+  # The kubelet sets it: all would die together.
+  echo 0 >"$group/memory.oom.group" || :
   # A probe of the kubelet may enter the group at any moment.
   for _ in 1 2 3 4 5 6 7 8 9 10; do
     while read -r process; do
@@ -147,7 +160,7 @@ remove_stale() {
 
 # The image's daemon.json, if it has one, with the garbage collection of the build cache, which has no flag.
 write_config() {
-  keep=$((DIND_SIZE_MIB * 30 / 100))MB
+  keep=$((size_mib * 30 / 100))MB
   if [ "$major" -ge 28 ]; then
     gc="\"defaultReservedSpace\":\"$keep\",\"defaultMaxUsedSpace\":\"$keep\""
   else
@@ -202,11 +215,17 @@ start() {
   # shellcheck disable=SC2086 # one argument a line
   set -- dockerd $arguments "$@"
   unset IFS
-  # The official image's: chooses the iptables that works, prepares mounts and cgroups, reaps processes.
-  if command -v dockerd-entrypoint.sh >/dev/null; then set -- dockerd-entrypoint.sh "$@"; fi
+  # The official image's: chooses the iptables that works, prepares mounts and cgroups, reaps processes. It
+  # fails if a process of ours begins just while it moves all of them to another cgroup.
+  pause=0
+  if command -v dockerd-entrypoint.sh >/dev/null; then
+    set -- dockerd-entrypoint.sh "$@"
+    pause=1
+  fi
   "$@" &
   daemon=$!
-  until attend docker version >/dev/null 2>&1; do
+  sleep "$pause"
+  until [ -S "$sockets/.docker.sock" ] && attend docker version >/dev/null 2>&1; do
     if ! kill -0 "$daemon" 2>/dev/null; then ended; fi
     nap
   done
@@ -232,9 +251,10 @@ stop() {
 # shellcheck disable=SC2329 # called by the trap
 finish() {
   trap '' TERM INT
-  [ -n "$daemon" ] || exit 0
   if [ -z "$answered" ]; then
-    stop
+    [ -z "$daemon" ] || stop
+    # A start called off in order proves nothing against the graph. (143: dockerd had no handler yet.)
+    case $status-$state_before in 0-ready | 0-clean | 143-ready | 143-clean) record "$state_before" ;; esac
     exit 0
   fi
   grace=$((shutdown_seconds > 1 ? shutdown_seconds - 1 : 1))
@@ -263,6 +283,7 @@ remove_stale
 record starting
 remove_leftovers
 nest_cgroups
+lower_oom_score
 trust_registry_ca
 major=$(dockerd --version | sed -n 's/^Docker version \([0-9]*\).*/\1/p')
 major=${major:-0}
