@@ -116,7 +116,7 @@ def decide(pod: Pod, request: DindRequest, clients: tuple[Client, ...], admin: A
         clients: the containers that are to get Docker.
         admin: the cluster's own settings.
     """
-    metadata, spec = pod.metadata or Metadata(), pod.spec or PodSpec()
+    metadata, spec = pod.metadata or Metadata(), pod.spec
     if (metadata.labels or {}).get(names.LABEL) != names.LABEL_VALUE:
         return skip(Code.NOT_LABELLED)
     if names.MIRROR_ANNOTATION in (metadata.annotations or {}):

@@ -49,7 +49,7 @@ class Injection(NamedTuple):
 
 def inject(pod: Pod, settings: Settings) -> Injection:
     """Return what becomes of ``pod`` in a namespace where ``settings`` hold."""
-    metadata, spec = pod.metadata or Metadata(), pod.spec or PodSpec()
+    metadata, spec = pod.metadata or Metadata(), pod.spec
     admin = settings.admin
     possible = candidates(spec, admin)
     request = read(metadata.annotations or {}, possible, settings)

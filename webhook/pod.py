@@ -224,5 +224,5 @@ class Metadata(Part, frozen=True):
 class Pod(Part, frozen=True):
     """A pod, or the template of one."""
 
+    spec: PodSpec
     metadata: Metadata | None = None
-    spec: PodSpec | None = None

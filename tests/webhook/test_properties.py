@@ -102,9 +102,7 @@ def assert_accepted(pod: Json) -> None:
 
 
 def quality(pod: Json) -> bool:
-    spec = msgspec.convert(pod, Pod).spec
-    assert spec is not None
-    return is_guaranteed(spec)
+    return is_guaranteed(msgspec.convert(pod, Pod).spec)
 
 
 def check(pod: Json, cluster: Json, versions: list[str]) -> None:

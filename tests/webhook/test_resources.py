@@ -33,9 +33,7 @@ def pod(resources: Json, annotations: dict[str, str] | None = None, **spec: obje
 
 
 def guaranteed(pod: Json) -> bool:
-    spec = msgspec.convert(pod, Pod).spec
-    assert spec is not None
-    return is_guaranteed(spec)
+    return is_guaranteed(msgspec.convert(pod, Pod).spec)
 
 
 def test_requests_are_always_set_and_limits_only_where_asked() -> None:

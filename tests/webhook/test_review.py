@@ -180,6 +180,8 @@ def test_what_is_no_review_is_a_bad_request_in_the_form_of_a_review(body: bytes)
         "pod",
         {"metadata": {"labels": {"dind": True}}},
         {"metadata": [], "spec": {}},
+        {"metadata": {"labels": {"dind": "true"}}},
+        {"metadata": {"labels": {"dind": "true"}}, "spec": None},
         {"spec": {"containers": {}}},
         {"spec": {"containers": [None]}},
         {"spec": {"containers": [{"env": [{"name": 7}]}]}},
@@ -200,8 +202,7 @@ def test_a_pod_that_cannot_be_read_is_refused(pod: object) -> None:
 @pytest.mark.parametrize(
     "pod",
     [
-        {"metadata": {"labels": {"dind": "true"}}},
-        {"metadata": {"labels": {"dind": "true"}, "annotations": None}, "spec": None},
+        {"metadata": {"labels": {"dind": "true"}, "annotations": None}, "spec": {}},
         labelled(containers=None, volumes=None, initContainers=None, securityContext=None),
         labelled(containers=[]),
     ],
@@ -209,6 +210,8 @@ def test_a_pod_that_cannot_be_read_is_refused(pod: object) -> None:
 def test_a_pod_with_next_to_nothing_in_it_is_no_failure(pod: Json) -> None:
     given = asked(review(pod))
     assert (given.status, given.kind) == (200, Kind.INJECT)
+    patched = jsonpatch.apply_patch(pod, base64.b64decode(response_of(given)["patch"]))
+    assert patched["spec"]["initContainers"][0]["name"] == "dind"
 
 
 texts = st.text(max_size=8)
