@@ -41,7 +41,21 @@ clean: ## remove what the other targets made
 
 # --- into a cluster ---------------------------------------------------------------------------------
 
-.PHONY: bundle
+.PHONY: bundle image image-test deploy undeploy
+
+IMAGE ?=
 
 bundle: .venv/.ready ## the driver with an interpreter of its own, in build/bundle
 	@$(PYTHON) -m flexvol.bundle build/bundle
+
+image: ## build the image, as IMAGE=NAME (and BASE=…)
+	@scripts/image $(or $(IMAGE),dind-slab:latest)
+
+image-test: .venv/.ready ## build the image without a registry, and start its programs
+	@scripts/image-test
+
+deploy: ## build, push and apply, as IMAGE=REGISTRY/NAME:TAG
+	@IMAGE='$(IMAGE)' scripts/deploy
+
+undeploy: ## take it out of the cluster again (PURGE=1: the nodes' caches too)
+	@scripts/undeploy

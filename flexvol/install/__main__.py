@@ -19,7 +19,7 @@ BUNDLE = Path("/usr/lib/dind/bundle")
 
 def start(arguments: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     """Carry out one command and exit: 0 if it was done, 1 if not, saying why on stderr."""
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     try:
         given.act(given, environ)
     except SlabError as error:
@@ -56,11 +56,12 @@ def _places(given: argparse.Namespace) -> Places:
     return Places(given.root, given.plugin_dir)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(
         prog="install", description="Install the driver on this node, or remove it."
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     install = commands.add_parser("install", help="put the driver in place and make the pool")
     install.set_defaults(act=_install)
     install.add_argument(
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     clear = commands.add_parser("clear", help="remove what the driver itself left; used by remove")
     clear.set_defaults(act=_clear)
     clear.add_argument("--pool", action="store_true", help="remove the pool too")
-    return parser
+    return top
 
 
 def _add_places(command: argparse.ArgumentParser) -> None:
