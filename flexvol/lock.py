@@ -159,5 +159,7 @@ def _open(path: str) -> int:
     try:
         return os.open(path, flags, 0o600)
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        folder = os.path.dirname(path)
+        for part in (os.path.dirname(folder), folder):  # makedirs gives the mode to the last only
+            os.makedirs(part, mode=0o700, exist_ok=True)
         return os.open(path, flags, 0o600)
