@@ -156,6 +156,13 @@ remove_stale() {
     /var/run/docker/containerd
 }
 
+# hack/dind mounts a tmpfs on /tmp unless something is mounted there; it would hide volumes that lie below.
+keep_volumes_below_tmp() {
+  if grep -q ' /tmp/' /proc/mounts && ! grep -q ' /tmp ' /proc/mounts; then
+    mount -o rbind /tmp /tmp || say "containers' volumes below /tmp may be out of the daemon's sight"
+  fi
+}
+
 # --- its configuration --------------------------------------------------------------------------------------
 
 # The image's daemon.json, if it has one, with the garbage collection of the build cache, which has no flag.
@@ -283,6 +290,7 @@ remove_stale
 record starting
 remove_leftovers
 nest_cgroups
+keep_volumes_below_tmp
 lower_oom_score
 trust_registry_ca
 major=$(dockerd --version | sed -n 's/^Docker version \([0-9]*\).*/\1/p')

@@ -71,6 +71,19 @@ def test_the_official_entrypoint_starts_the_daemon_where_there_is_one(pod: Pod) 
     assert arguments[-3:] == ["--host=tcp://127.0.0.1:2375", "--tls=false", "--through"]
 
 
+def test_the_official_entrypoint_hides_no_volume_below_tmp(pod: Pod) -> None:
+    mounted = "umount /tmp; mkdir /tmp/v; mount -t tmpfs v /tmp/v; touch /tmp/v/file"
+    shell = (*BUSYBOX, f'{mounted}; exec busybox sh -c "$0"')
+    hack_dind = "mountpoint -q /tmp || mount -t tmpfs none /tmp; ls /tmp/v >/run/dind/seen"
+    files = {
+        "/usr/sbin/dockerd": stand_in("27.5.1"),
+        "/usr/bin/dockerd-entrypoint.sh": f'#!/bin/sh\n{hack_dind}\nexec "$@"\n',
+    }
+    with pod.start({names.ENV_SIZE_MIB: "1000"}, shell, files=files) as started:
+        assert started.wait() == 1
+    assert (pod.sockets / "seen").read_text() == "file\n"
+
+
 def test_an_empty_configuration_of_the_image_is_completed(pod: Pod) -> None:
     files = {
         "/usr/sbin/dockerd": stand_in("27.5.1"),
