@@ -8,9 +8,9 @@ from webhook.admin import Admin
 from webhook.clients import Client
 from webhook.options import DockerHost
 from webhook.outcome import Code, Fault, Kind, fault, quoted, sentence
+from webhook.paths import normal
 from webhook.pod import Container, Metadata, Pod, PodSpec
 from webhook.request import DindRequest
-from webhook.sharing import normal
 
 OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.webhook.pods import Json, daemon_of, env_of, injected, injection, labelled, settings
 from tests.webhook.tables import rows
-from webhook.sharing import is_needed, normal
+from webhook.paths import is_needed, normal
 
 OWN = {"/var/lib/docker", "/run/dind", "/var/run/secrets/kubernetes.io/serviceaccount"}
 
