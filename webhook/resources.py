@@ -4,6 +4,7 @@ A pod is Guaranteed while each of its containers has limits for cpu and memory a
 to them (https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/).
 """
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -49,7 +50,7 @@ def daemon_resources(
             warnings = (f"{which}: no effect, since the pod has resources for all its containers",)
         requests, limits = {}, {}
     elif is_guaranteed(spec):
-        warnings = _guaranteed_warnings(limits, requests)
+        warnings = tuple(_guaranteed_warnings(limits, requests, asked))
         requests |= limits
         limits = dict(requests)
     if admin.slab_resource and options.storage is Storage.SLAB:
@@ -90,10 +91,19 @@ def _has_pod_level(spec: PodSpec) -> bool:
     return spec.resources is not None and bool(spec.resources.requests or spec.resources.limits)
 
 
-def _guaranteed_warnings(limits: Amounts, requests: Amounts) -> tuple[str, ...]:
+def _guaranteed_warnings(
+    limits: Amounts, requests: Amounts, asked: frozenset[str]
+) -> Iterator[str]:
+    raised = [
+        resource
+        for resource in sorted(asked.intersection(limits))
+        if _value(requests[resource]) != _value(limits[resource])
+    ]
+    if raised:
+        shown = " and ".join(f"{limits[resource]} {resource}" for resource in raised)
+        yield f"the pod is Guaranteed, so its daemon requests its limits: {shown}"
     unasked = [resource for resource in _QUALITY if resource not in limits]
-    if not unasked:
-        return ()
-    shown = " and ".join(f"{requests[resource]} {resource}" for resource in unasked)
-    more = " and ".join(f"{names.PREFIX}{resource}-limit" for resource in unasked)
-    return (f"the pod is Guaranteed, so its daemon is limited to {shown}; set {more} for more",)
+    if unasked:
+        shown = " and ".join(f"{requests[resource]} {resource}" for resource in unasked)
+        more = " and ".join(f"{names.PREFIX}{resource}-limit" for resource in unasked)
+        yield f"the pod is Guaranteed, so its daemon is limited to {shown}; set {more} for more"

@@ -105,6 +105,13 @@ def test_a_guaranteed_pod_is_told_of_limits_that_it_did_not_ask_for() -> None:
     )
 
 
+def test_a_guaranteed_pod_is_told_of_a_request_that_its_limit_raised() -> None:
+    asked = {"dind/cpu": "1", "dind/cpu-limit": "4", "dind/memory": "1Gi"}
+    given = pod({"limits": ONE}, asked | {"dind/memory-limit": "1024Mi"})
+    (warning,) = injection(given).warnings
+    assert warning == "dind: the pod is Guaranteed, so its daemon requests its limits: 4 cpu"
+
+
 def test_in_a_pod_with_resources_of_its_own_the_daemon_brings_none() -> None:
     given = labelled(resources={"requests": ONE, "limits": ONE})
     assert resources_of(given) == {}
