@@ -1,4 +1,4 @@
-"""Installing on a real node: what the kubelet sees meanwhile, upgrades under load, removal."""
+"""Installing on a real node: what the kubelet sees meanwhile, and upgrades under load."""
 
 import json
 import os
@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flexvol.bundle.build import build
 from flexvol.bundle.layout import (
-    DESCRIPTION,
     Description,
     contents,
     entry,
@@ -22,33 +20,17 @@ from flexvol.bundle.layout import (
 from flexvol.errors import SlabError
 from flexvol.install import entries
 from flexvol.install.errors import InstallError
-from flexvol.install.host import Host as Namespaces
 from flexvol.install.nodesettings import NodeSettings
 from flexvol.install.placing import Places, install
-from flexvol.install.removing import remove
 from flexvol.install.store import GRACE_SECONDS, Store
 from flexvol.lock import Locks
-from tests.node.host import GROUP, Host, run
+from tests.node.host import GROUP, run
+from tests.node.install.conftest import DRIVERS
+from tests.node.install.plugin_directory import IN_CREATE, IN_MOVED_TO, Watch
+from tests.node.install.steps import SELF, say, succeeded
 from tests.node.kubelet import Answer, Kubelet
-from tests.node.plugin_directory import IN_CREATE, IN_MOVED_TO, Watch
 
 TIMES = 100
-DRIVERS = ("dind/slab", "ax/vol_plugin")
-
-
-@pytest.fixture(scope="module")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two versions of the bundle."""
-    old = tmp_path_factory.mktemp("old") / "bundle"
-    new = tmp_path_factory.mktemp("new") / "bundle"
-    build(old)
-    shutil.copytree(old, new)
-    (new / "NEWS").write_text("a second version\n")
-    facts = read_description(old)
-    (new / DESCRIPTION).unlink()
-    files = dict(contents(new))
-    write_description(new, Description("9.9.9", facts.python, facts.glibc, files))
-    return old, new
 
 
 @pytest.fixture(params=["tmpfs", "ext4"])
@@ -66,40 +48,6 @@ def file_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path
         run("mount", "-o", "loop", str(image), str(place))
     yield place
     run("umount", str(place))
-
-
-@pytest.fixture
-def places() -> Iterator[Places]:
-    """The places of a real node, taken away afterwards."""
-    places = Places()
-    yield places
-    for folder in (places.root, places.plugin_directory, places.settings_file.parent):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def wanted(host: Host) -> NodeSettings:
-    """The node's settings as its ConfigMap says them."""
-    return NodeSettings(json.loads(host.settings_path.read_text()), DRIVERS)
-
-
-@pytest.fixture
-def kubelet(host: Host, places: Places) -> Kubelet:
-    """A kubelet that calls what was installed."""
-    program = str(places.plugin_directory / "dind~slab" / "slab")
-    return Kubelet(host.place / "installed-kubelet", {"PATH": os.environ["PATH"]}, [program])
-
-
-SELF = Namespaces(None)
-"""The tests run where the kubelet would: the host's namespaces are their own."""
-
-
-def say(event: str, **fields: object) -> None:
-    print(event, fields)  # noqa: T201 - pytest shows it with a failure
-
-
-def succeeded(answer: Answer) -> None:
-    assert answer.status == "Success", answer.message
 
 
 def test_the_kubelet_never_sees_half_a_driver(file_system: Path) -> None:
@@ -214,78 +162,33 @@ def test_a_call_of_the_old_version_ends_before_its_bundle_goes(
     succeeded(kubelet.call("init"))
 
 
-def test_nothing_is_removed_while_a_pod_uses_a_slab(
-    versions: tuple[Path, Path], places: Places, wanted: NodeSettings, kubelet: Kubelet
-) -> None:
-    install(versions[0], places, wanted, SELF, say)
-    succeeded(kubelet.mount("pod"))
-    with pytest.raises(InstallError, match=r"1 slabs are in use: .*/pods/pod/volumes/dind~slab/"):
-        remove(places, SELF, say)
-    succeeded(kubelet.end("pod"))
-
-
-def test_removing_leaves_the_slabs_and_nothing_else(
-    versions: tuple[Path, Path], host: Host, places: Places, wanted: NodeSettings, kubelet: Kubelet
-) -> None:
-    other = entries.entry_path(places.plugin_directory, "k8s/nfs")
-    other.parent.mkdir(parents=True)
-    other.write_text("#!/bin/sh\n")
-    install(versions[0], places, wanted, SELF, say)
-    succeeded(kubelet.mount("pod"))
-    succeeded(kubelet.end("pod"))
-    slab = host.slab()
-    remove(places, SELF, say)
-    assert not places.root.exists()
-    assert not places.settings_file.parent.exists()
-    assert list(places.plugin_directory.rglob("*")) == [other.parent, other]
-    assert not host.log_path.exists()
-    assert not host.run_dir.exists()
-    assert host.slab() == slab
-
-
-def test_pods_that_end_in_time_are_waited_for(
-    versions: tuple[Path, Path], places: Places, wanted: NodeSettings, kubelet: Kubelet
-) -> None:
-    install(versions[0], places, wanted, SELF, say)
-    succeeded(kubelet.mount("pod"))
-    end = threading.Timer(2, lambda: kubelet.end("pod"))
-    end.start()
-    remove(places, SELF, say, patience_seconds=60)
-    end.join()
-    assert not places.root.exists()
-
-
-def test_purging_gives_the_disk_back_blank_enough_to_install_again(
-    versions: tuple[Path, Path], places: Places, wanted: NodeSettings, kubelet: Kubelet
-) -> None:
-    for _ in range(2):
-        install(versions[0], places, wanted, SELF, say)
-        succeeded(kubelet.mount("pod"))
-        succeeded(kubelet.end("pod"))
-        remove(places, SELF, say, purge=True)
-        assert run("vgs", "--noheadings") == ""
-        assert run("pvs", "--noheadings") == ""
-
-
-def test_purging_removes_a_pools_file_and_its_loop_device(
-    versions: tuple[Path, Path], host: Host, places: Places, kubelet: Kubelet
-) -> None:
-    file = host.place / "pool"
-    host.configure(file=str(file), size="256Mi")
-    wanted = NodeSettings(json.loads(host.settings_path.read_text()))
-    install(versions[0], places, wanted, SELF, say)
-    succeeded(kubelet.mount("pod"))
-    succeeded(kubelet.end("pod"))
-    remove(places, SELF, say, purge=True)
-    assert not file.exists()
-    assert str(file) not in run("losetup", "--list", "--noheadings", "-O", "BACK-FILE")
-
-
-def test_purging_never_removes_a_volume_that_is_not_ours(
+def test_a_node_without_lvm_is_told_what_to_install(
     versions: tuple[Path, Path], places: Places, wanted: NodeSettings
 ) -> None:
+    lvm = Path(str(shutil.which("lvm")))
+    lvm.rename(lvm.with_name("lvm.away"))
+    try:
+        with pytest.raises(SlabError, match="install lvm2"):
+            install(versions[0], places, wanted, SELF, say)
+    finally:
+        lvm.with_name("lvm.away").rename(lvm)
+    # The kubelet has the driver all the same: pods are told the same sentence in their events.
+    assert os.access(places.plugin_directory / "dind~slab" / "slab", os.X_OK)
+
+
+def test_a_bundle_that_cannot_run_here_is_not_shown_to_the_kubelet(
+    versions: tuple[Path, Path], places: Places, wanted: NodeSettings, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(versions[0], broken)
+    (broken / "bin" / "python3").write_text("#!/no/such/interpreter\n")
+    facts = read_description(broken)
+    write_description(broken, Description("8.8.8", facts.python, "9.99", dict(contents(broken))))
     install(versions[0], places, wanted, SELF, say)
-    run("lvcreate", "--yes", "-L", "64M", "-n", "precious", GROUP)
-    with pytest.raises(SlabError, match=r"volume group dind stays.*volumes that are not slabs"):
-        remove(places, SELF, say, purge=True)
-    assert "precious" in run("lvs", "--noheadings", "-o", "lv_name", GROUP)
+    entry_before = (places.plugin_directory / "dind~slab" / "slab").read_text()
+    with pytest.raises(
+        InstallError, match=r"does not run on this node.*needs glibc 9\.99 or newer"
+    ):
+        install(broken, places, wanted, SELF, say)
+    assert (places.plugin_directory / "dind~slab" / "slab").read_text() == entry_before
+    assert Store(places.root).current() == places.root / facts.name
