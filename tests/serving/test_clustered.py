@@ -1,0 +1,278 @@
+"""The webhook in a cluster: replicas, their one certificate, and an API server that misbehaves."""
+
+import base64
+import json
+import signal
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPSConnection
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from certs.authority import Credentials, Lifetimes
+from certs.cluster import Keeper, Place
+from certs.issue import system_chance
+from certs.pem import CERTIFICATE, KEY, encode
+from cluster.api import Cluster
+from tests.cluster.apiserver import CONFIGURATIONS, ApiServer, drop, serving, status
+from tests.serving.running import REVIEW, Process, Webhook, eventually, process, running
+
+CONFIGURATION = f"{CONFIGURATIONS}/dind-webhook"
+SECRET = "/api/v1/namespaces/dind/secrets/dind-webhook-tls"  # noqa: S105 - a path
+SERVICE = "dind-webhook.dind.svc"
+READY = "ok\n"
+
+
+@pytest.fixture
+def api_server() -> Iterator[ApiServer]:
+    """An API server into which the manifests have been applied."""
+    with serving(ApiServer()) as server:
+        server.put_configuration("dind-webhook", "pods.dind")
+        yield server
+
+
+@contextmanager
+def replica(server: ApiServer, folder: Path) -> Iterator[Process]:
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(
+        json.dumps(
+            {
+                "current-context": "here",
+                "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+                "clusters": [{"name": "here", "cluster": {"server": server.url}}],
+                "users": [{"name": "me", "user": {"token": "sesame"}}],
+            }
+        )
+    )
+    flags = ("--cert-secret", "dind-webhook-tls", "--watch-defaults", "--drain-seconds=0")
+    with process(folder, "--kubeconfig", str(kubeconfig), *flags) as started:
+        yield started
+
+
+def port_of(started: Process) -> int:
+    line = started.find("serving")
+    assert line is not None
+    return int(line["port"])
+
+
+def bundle(server: ApiServer) -> bytes:
+    """Return the CA bundle that an API server would go by now."""
+    stored = server.get(CONFIGURATION)
+    assert stored is not None
+    return base64.b64decode(stored["webhooks"][0]["clientConfig"].get("caBundle", ""))
+
+
+class ServiceConnection(HTTPSConnection):
+    """A connection to one replica, under the name that an API server calls."""
+
+    def __init__(self, port: int, authorities: bytes) -> None:
+        self._tls = ssl.create_default_context(cadata=authorities.decode())
+        super().__init__("127.0.0.1", port, timeout=10, context=self._tls)
+
+    def connect(self) -> None:
+        """Connect, and verify the certificate for the Service."""
+        plain = socket.create_connection((self.host, self.port), timeout=10)
+        self.sock = self._tls.wrap_socket(plain, server_hostname=SERVICE)
+
+
+def admit(server: ApiServer, port: int) -> str:
+    """Send a review as an API server would, and return the serial number of the certificate."""
+    connection = ServiceConnection(port, bundle(server))
+    try:
+        connection.request("POST", "/mutate", REVIEW)
+        response = json.loads(connection.getresponse().read())["response"]
+        assert response["allowed"]
+        assert "patch" in response
+        return serial_of(connection.sock)
+    finally:
+        connection.close()
+
+
+def serial_of(secure: ssl.SSLSocket) -> str:
+    certificate = secure.getpeercert()
+    assert certificate is not None
+    return str(certificate["serialNumber"])
+
+
+def probe(started: Process) -> str:
+    """Ask for readiness as the kubelet does, which verifies nothing."""
+    context = ssl._create_unverified_context()  # noqa: S323, SLF001 - as the kubelet
+    connection = HTTPSConnection("127.0.0.1", port_of(started), timeout=5, context=context)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+def is_ready(started: Process) -> bool:
+    return probe(started) == READY
+
+
+def test_replicas_that_start_at_once_serve_one_certificate(
+    api_server: ApiServer, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        replicas = []
+        for name in ("a", "b"):
+            folder = tmp_path / name
+            folder.mkdir()
+            replicas.append(stack.enter_context(replica(api_server, folder)))
+        eventually(lambda: all(map(is_ready, replicas)))
+        assert len({admit(api_server, port_of(started)) for started in replicas}) == 1
+
+
+def test_it_is_ready_once_it_is_trusted_and_knows_the_defaults(
+    api_server: ApiServer, tmp_path: Path
+) -> None:
+    api_server.remove(CONFIGURATION)
+    api_server.put_config_map("dind", {"storage-size": "huge"})
+    with replica(api_server, tmp_path) as started:
+        eventually(lambda: started.find("certificate not kept") is not None)
+        assert "defaults: the cluster's are not known yet" in probe(started)
+        assert "MutatingWebhookConfiguration dind-webhook" in probe(started)
+        api_server.put_configuration("dind-webhook", "pods.dind")
+        eventually(lambda: "certificate" not in probe(started))
+        assert not is_ready(started)
+        eventually(lambda: len(api_server.under("/namespaces/dind/events/")) == 1)
+        with pytest.raises(json.JSONDecodeError):  # 503 in plain text
+            admit(api_server, port_of(started))
+        api_server.put_config_map("dind", {"storage-size": "20Gi"})
+        eventually(lambda: is_ready(started), seconds=1)
+        admit(api_server, port_of(started))
+
+
+def test_what_is_deleted_by_hand_comes_back(api_server: ApiServer, tmp_path: Path) -> None:
+    with replica(api_server, tmp_path) as started:
+        eventually(lambda: is_ready(started))
+        serial = admit(api_server, port_of(started))
+        before = api_server.get(SECRET)
+        assert before is not None
+        api_server.remove(SECRET)
+        eventually(lambda: api_server.get(SECRET) is not None)
+        after = api_server.get(SECRET)
+        assert after is not None
+        assert after["data"] == before["data"]
+        api_server.put_configuration("dind-webhook", "pods.dind")
+        eventually(lambda: bundle(api_server) != b"")
+        assert admit(api_server, port_of(started)) == serial
+
+
+def test_it_serves_on_while_the_api_server_is_away(api_server: ApiServer, tmp_path: Path) -> None:
+    api_server.put_config_map("default", {"storage-size": "20Gi"})
+    with replica(api_server, tmp_path) as started:
+        eventually(lambda: is_ready(started))
+        for watch in (True, False):
+            api_server.plan(drop, watch=watch, times=1000)
+        api_server.drop_watches()
+        eventually(lambda: started.find("cluster lost") is not None)
+        assert is_ready(started)
+        admit(api_server, port_of(started))
+
+
+def test_it_stops_at_once_though_its_watches_are_silent(
+    api_server: ApiServer, tmp_path: Path
+) -> None:
+    with replica(api_server, tmp_path) as started:
+        eventually(lambda: is_ready(started))
+        began = time.monotonic()
+        started.popen.send_signal(signal.SIGTERM)
+        assert started.popen.wait(10) == 0
+        assert time.monotonic() - began < 3
+
+
+def test_a_missing_right_is_said_in_the_log_and_by_readiness(
+    api_server: ApiServer, tmp_path: Path
+) -> None:
+    api_server.plan(status(403), method="POST", path="/secrets", times=1000)
+    with replica(api_server, tmp_path) as started:
+        eventually(lambda: started.find("certificate not kept") is not None)
+        line = started.find("certificate not kept")
+        assert line is not None
+        assert "403 to POST /api/v1/namespaces/dind/secrets" in line["error"]
+        assert not is_ready(started)
+
+
+class Renewing:
+    """A webhook whose authority lives for seconds, and what its clients saw."""
+
+    def __init__(self, server: ApiServer, webhook: Webhook) -> None:
+        self.server, self.webhook = server, webhook
+        self.issuers: set[object] = set()
+        self.serials: set[str] = set()
+        self.errors: list[Exception] = []
+        self.requests = 0
+        self.done = threading.Event()
+
+    def use(self, credentials: Credentials) -> None:
+        """Serve, as the process does."""
+        texts = encode(credentials)
+        self.issuers.add(credentials.serving.certificate.issuer)
+        self.webhook.serving.use(texts[CERTIFICATE], texts[KEY])
+
+    def call_anew(self) -> None:
+        """Connect for each request, trusting what the API server trusts just then."""
+        while not self.done.is_set():
+            self._try(lambda: self.serials.add(admit(self.server, self.webhook.port)))
+
+    def call_again(self) -> None:
+        """Keep one connection for all requests."""
+        connection = ServiceConnection(self.webhook.port, bundle(self.server))
+        while not self.done.is_set():
+            self._try(lambda: self._ask(connection))
+        connection.close()
+
+    def _ask(self, connection: ServiceConnection) -> None:
+        connection.request("POST", "/mutate", REVIEW)
+        assert json.loads(connection.getresponse().read())["response"]["allowed"]
+
+    def _try(self, call: object) -> None:
+        assert callable(call)
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001, RUF100 - counted
+            self.errors.append(error)
+        self.requests += 1
+
+
+def test_renewal_under_load_fails_no_request(api_server: ApiServer) -> None:
+    lifetimes = Lifetimes(
+        authority=timedelta(seconds=6),
+        serving=timedelta(seconds=2),
+        settle=timedelta(seconds=0.5),
+        backdate=timedelta(hours=1),
+    )
+    place = Place("dind", "dind-webhook-tls", "dind-webhook", (SERVICE,))
+    wake, stopped = threading.Event(), threading.Event()
+    with running() as webhook:
+        state = Renewing(api_server, webhook)
+        keeper = Keeper(
+            Cluster(api_server.client()),
+            place,
+            state.use,
+            clock=lambda: datetime.now(UTC),
+            chance=system_chance(),
+            lifetimes=lifetimes,
+        )
+        keeper.reconcile()
+        keeping = threading.Thread(target=keeper.run, args=(wake, stopped, Random(0)))  # noqa: S311
+        callers = [threading.Thread(target=state.call_anew) for _ in range(2)]
+        callers.append(threading.Thread(target=state.call_again))
+        for thread in (keeping, *callers):
+            thread.start()
+        eventually(lambda: len(state.issuers) >= 3, seconds=30)
+        state.done.set()
+        stopped.set()
+        wake.set()
+        for thread in (keeping, *callers):
+            thread.join()
+    assert state.errors == []
+    assert len(state.serials) >= 5
+    assert state.requests > 500
