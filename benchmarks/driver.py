@@ -192,7 +192,7 @@ def _add_slabs(numbers: range) -> None:
         block = re.sub(
             r'id = "[^"]+"', f'id = "{"-".join(ident[a:b] for a, b in cuts)}"', block, count=1
         )
-        block = block.replace("scope=warm", f"scope=other{number}")
+        block = block.replace("namespace/warm", f"namespace/other{number}")
         start = 2000 + number * 64
         blocks.append(re.sub(r'"pv0", \d+', f'"pv0", {start}', block))
     text = text.replace(found[0], found[0] + "".join(blocks), 1)

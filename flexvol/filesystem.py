@@ -21,6 +21,9 @@ _MAKE = {
 }
 _EXT4_MAGIC_AT, _EXT4_MAGIC, _EXT4_UUID_AT = 1024 + 0x38, b"\x53\xef", 1024 + 0x68
 _XFS_MAGIC_AT, _XFS_MAGIC, _XFS_UUID_AT = 0, b"XFSB", 32
+_XFS_IN_PROGRESS_AT = 126
+"""Not 0 until mkfs.xfs has written all the rest (xfs_format.h: sb_inprogress). mkfs.ext4 writes its
+superblock last of all (e2fsprogs, lib/ext2fs/closefs.c)."""
 
 _PEEPHOLE = "/mnt"
 """Any directory that is always there: only a child in a mount namespace of its own uses it."""
@@ -130,12 +133,14 @@ def inside(device: str, file_system: str) -> Contents:
 
 
 def superblock_uuid(start: bytes, file_system: str) -> str:
-    """Return the UUID in the superblock at the start of a device, empty if there is none."""
+    """Return the UUID in the superblock at a device's start, empty if it is not made to the end."""
     if file_system == EXT4:
         magic_at, magic, uuid_at = _EXT4_MAGIC_AT, _EXT4_MAGIC, _EXT4_UUID_AT
     else:
         magic_at, magic, uuid_at = _XFS_MAGIC_AT, _XFS_MAGIC, _XFS_UUID_AT
     if start[magic_at : magic_at + len(magic)] != magic:
+        return ""
+    if file_system == XFS and start[_XFS_IN_PROGRESS_AT] != 0:
         return ""
     digits = start[uuid_at : uuid_at + 16].hex()
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

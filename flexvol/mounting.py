@@ -46,6 +46,10 @@ _PAUSE_SECONDS = 0.5
 """Between two looks of a call that waits for room."""
 
 
+_PROBE_SECONDS = 0.3
+"""How long a slab that is there for the taking may seem open: udev opens what it probes."""
+
+
 class Choice(Record):
     """A slab recorded as this volume's.
 
@@ -95,11 +99,10 @@ class Mounting:
                     return choice.slab.name, choice.outcome
         finally:
             self._line.leave()
-            for claim in self._claims.values():
-                claim.release()
+            self._release_claims()
 
     def _already(self, found: "Mounted | bool") -> "tuple[str, str]":
-        if isinstance(found, Mounted) and found.group == self._node.settings.volume_group:
+        if isinstance(found, Mounted):
             return found.name, "mounted before"
         path = self._request.directory.path
         raise BadCallError(f"something else than a slab is mounted at {path}", "unmount it")
@@ -137,8 +140,13 @@ class Mounting:
             raise NoRoomError(
                 f"{plan.reason}; waited {waited} s", "it is tried again until other pods end"
             )
+        self._release_claims()
         time.sleep(_PAUSE_SECONDS)
         self._set_aside.clear()
+
+    def _release_claims(self) -> None:
+        while self._claims:
+            self._claims.popitem()[1].release()
 
     def _plan(self, lvm: "Lvm") -> Plan:
         """Return a plan whose slabs are all claimed and are what their records say."""
@@ -172,7 +180,7 @@ class Mounting:
         """Claim a slab to be used; where that cannot be, see to it that it is not chosen again."""
         if not self._hold(slab):
             return False
-        state = self._node.look(slab)
+        state = self._node.look(slab, patience_seconds=_PROBE_SECONDS)
         if state == filesystem.INACTIVE:
             try:
                 lvm.activate(slab)

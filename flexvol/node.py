@@ -89,20 +89,24 @@ class Node:
         """Return the path of a slab's device."""
         return device_path(self.settings.volume_group, slab.name)
 
-    def look(self, slab: Slab) -> str:
-        """Tell in what state a slab's device is, as ``filesystem.look`` does."""
-        return filesystem.look(
-            self.device(slab), slab.file_system, slab.uuid if slab.unproven else ""
-        )
+    def look(self, slab: Slab, *, patience_seconds: float = 0.0) -> str:
+        """Tell in what state a slab's device is, as ``filesystem.look`` does.
+
+        Args:
+            slab: which.
+            patience_seconds: how long to look again where it is open.
+        """
+        uuid = slab.uuid if slab.unproven else ""
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            state = filesystem.look(self.device(slab), slab.file_system, uuid)
+            if state != filesystem.OPEN or time.monotonic() >= deadline:
+                return state
+            time.sleep(0.02)
 
     def is_open(self, slab: Slab) -> bool:
         """Tell whether a slab is still open anywhere, a moment after it was unmounted."""
-        deadline = time.monotonic() + _CLOSING_SECONDS
-        while self.look(slab) == filesystem.OPEN:
-            if time.monotonic() > deadline:
-                return True
-            time.sleep(0.02)
-        return False
+        return self.look(slab, patience_seconds=_CLOSING_SECONDS) == filesystem.OPEN
 
     def make(self, slab: Slab) -> None:
         """Make a slab's file system."""

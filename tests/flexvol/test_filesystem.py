@@ -31,6 +31,12 @@ def test_a_superblocks_uuid_is_read(file_system: str) -> None:
     assert filesystem.superblock_uuid(b"", file_system) == ""
 
 
+def test_xfs_is_not_made_while_its_superblock_says_so() -> None:
+    start = bytearray(start_of("xfs", UUID))
+    start[126] = 1
+    assert filesystem.superblock_uuid(bytes(start), "xfs") == ""
+
+
 def test_a_device_is_half_made_until_it_carries_its_own_uuid(tmp_path: Path) -> None:
     device = tmp_path / "device"
     assert filesystem.look(str(device), "ext4", UUID) == INACTIVE
