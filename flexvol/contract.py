@@ -1,6 +1,8 @@
-"""What the webhook writes and the driver reads: the one contract between the two programs.
+"""What the webhook writes and the node reads, and the other way round: the one contract of the two.
 
-Imports nothing that is slow to import: the kubelet starts the driver for every call.
+The webhook writes a volume's options, which the driver reads. The node's agent writes what its node
+has to offer, which the webhook has the scheduler look for. Imports nothing that is slow to import:
+the kubelet starts the driver for every call.
 """
 
 from flexvol.record import Record
@@ -10,6 +12,21 @@ DRIVER = "dind/slab"
 
 EXTENT_MIB = 4
 """LVM's default physical extent: every slab is a whole number of these."""
+
+MIN_STORAGE_MIB = 256
+"""The smallest slab that the webhook asks for. A graph storage under this holds no image worth
+keeping, and ext4's own structures fill it."""
+
+SLAB_RESOURCE = "dind/slab-mib"
+"""The extended resource of a node, in MiB of slabs."""
+
+DRIVER_LABEL = "dind/driver"
+DRIVER_READY = "ready"
+"""The label of a node whose driver and pool are in order, and its value."""
+
+WARM_PREFIX = "dind.warm/"
+WARM = "true"
+"""Labels of a node, one for each kind of slab that lies there free and warm: see ``warm_label``."""
 
 SIZE_MB = "size_mb"
 CACHE_KEY = "cache_key"
@@ -60,6 +77,22 @@ class SlabOptions(Record):
         if self.volume_type != GRAPH_STORAGE:
             options[VOLUME_TYPE] = self.volume_type
         return options
+
+
+def warm_label(namespace: str, options: SlabOptions) -> str:
+    """Return the name of a node's label that promises a warm slab.
+
+    A hash of all that decides whether a slab fits a pod, as far as both sides know it: a label's
+    name is short, and a scope need not be.
+
+    Args:
+        namespace: the pod's.
+        options: what the pod asks for.
+    """
+    import hashlib  # the driver has no use for it
+
+    parts = (namespace, options.cache_key, str(options.size_mib), options.graph_format)
+    return WARM_PREFIX + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def read_options(options: "dict[str, str]") -> SlabOptions:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from flexvol.contract import warm_label
 from webhook import __version__, names, scheduling, sidecar
 from webhook.admin import Admin, Sidecar
 from webhook.clients import Client, candidates, clients, has_our_host
@@ -29,6 +30,7 @@ from webhook.request import read
 from webhook.resources import daemon_resources
 from webhook.settings import Settings
 from webhook.sharing import NOTHING_SHARED, shared_volumes
+from webhook.storage import slab_options
 
 _STATUS_PATH = pointer("metadata", "annotations", names.STATUS_ANNOTATION)
 
@@ -79,7 +81,7 @@ def inject(pod: Pod, settings: Settings) -> Injection:
     operations = (
         *_for_clients(users.members, options),
         *appended("/spec/volumes", spec.volumes, sidecar.daemon_volumes(options)),
-        *_for_pod(spec, options, admin),
+        *_for_pod(metadata, spec, options, admin),
         *_for_daemon(spec, daemon, admin),
         _add_status(metadata, options),
     )
@@ -105,11 +107,16 @@ def _for_clients(members: tuple[Client, ...], options: Options) -> Iterator[Oper
             yield from appended(f"{path}/volumeMounts", container.volume_mounts, socket)
 
 
-def _for_pod(spec: PodSpec, options: Options, admin: Admin) -> Iterator[Operation]:
+def _for_pod(
+    metadata: Metadata, spec: PodSpec, options: Options, admin: Admin
+) -> Iterator[Operation]:
     if options.docker_host is DockerHost.UNIX:
         yield from _socket_group(spec.security_context)
     if admin.slab_resource and options.storage is Storage.SLAB:
-        yield from scheduling.toward_ready_nodes(spec.affinity)
+        warm = ""
+        if metadata.namespace:  # a template in a manifest may name none
+            warm = warm_label(metadata.namespace, slab_options(options))
+        yield from scheduling.toward_slabs(spec.affinity, warm)
     present = {secret.name for secret in spec.image_pull_secrets or ()}
     secrets = [LocalReference(name) for name in admin.image_pull_secrets if name not in present]
     yield from appended("/spec/imagePullSecrets", spec.image_pull_secrets, secrets)

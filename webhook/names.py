@@ -1,6 +1,7 @@
 """Every name that the webhook puts into a pod or reads from one.
 
-One place, so that a name is spelled once and a reader finds all of them. Imports nothing.
+One place, so that a name is spelled once and a reader finds all of them. What the nodes know as
+well stands in ``flexvol/contract.py``. Imports nothing.
 """
 
 LABEL = "dind"
@@ -27,10 +28,6 @@ SOCKET_GROUP = 2375
 TOKEN_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
 UNIX_HOST = f"unix://{SOCKET}"
 TCP_HOST = "tcp://localhost:2375"
-
-SLAB_RESOURCE = "dind/slab-mib"
-DRIVER_LABEL = "dind/driver"
-DRIVER_READY = "ready"
 
 DOCKER_HOST = "DOCKER_HOST"
 DOCKER_CONTEXT = "DOCKER_CONTEXT"

@@ -13,11 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from flexvol.contract import EXTENT_MIB
+from flexvol.contract import EXTENT_MIB, MIN_STORAGE_MIB
 from webhook import quantity
-
-MIN_STORAGE_MIB = 256
-"""A graph storage under this holds no image worth keeping, and ext4's own structures fill it."""
 
 
 class Storage(StrEnum):

@@ -159,11 +159,21 @@ class NodeSelector(Part, frozen=True):
     node_selector_terms: list[NodeSelectorTerm] | None = None
 
 
+class PreferredTerm(Part, frozen=True):
+    """Requirements that a node had better meet; the weights of those that hold add up."""
+
+    weight: int = 0
+    preference: NodeSelectorTerm | None = None
+
+
 class NodeAffinity(Part, frozen=True):
-    """Which nodes a pod needs."""
+    """Which nodes a pod needs, and which it prefers."""
 
     required: NodeSelector | None = msgspec.field(
         name="requiredDuringSchedulingIgnoredDuringExecution", default=None
+    )
+    preferred: list[PreferredTerm] | None = msgspec.field(
+        name="preferredDuringSchedulingIgnoredDuringExecution", default=None
     )
 
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from flexvol.contract import MIN_STORAGE_MIB
 from webhook import image, names, quantity
 from webhook.clients import Client
-from webhook.options import MIN_STORAGE_MIB, OPTIONS, Options, SizeTooSmallError, nearest
+from webhook.options import OPTIONS, Options, SizeTooSmallError, nearest
 from webhook.outcome import Code, Fault, fault, listed, quoted
 from webhook.settings import Settings
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
+from flexvol.contract import SLAB_RESOURCE
 from webhook import names, quantity
 from webhook.admin import Admin
 from webhook.options import Options, Storage
@@ -54,7 +55,7 @@ def daemon_resources(
         requests |= limits
         limits = dict(requests)
     if admin.slab_resource and options.storage is Storage.SLAB:
-        slab: Amounts = {names.SLAB_RESOURCE: str(options.storage_size_mib)}
+        slab: Amounts = {SLAB_RESOURCE: str(options.storage_size_mib)}
         requests, limits = requests | slab, limits | slab
     return DaemonResources(requests, limits, warnings)
 

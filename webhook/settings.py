@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from flexvol.contract import MIN_STORAGE_MIB
 from webhook.admin import ADMIN_KEYS, Admin
 from webhook.errors import KeyFault, SettingsError
-from webhook.options import MIN_STORAGE_MIB, OPTIONS, Key, Options, SizeTooSmallError, nearest
+from webhook.options import OPTIONS, Key, Options, SizeTooSmallError, nearest
 
 Given = tuple[tuple[str, object], ...]
 """The options that a layer names, each with its value."""

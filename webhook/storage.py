@@ -16,12 +16,17 @@ def graph_volume(options: Options) -> Volume:
     if options.storage is Storage.EMPTY_DIR:
         size = EmptyDir(size_limit=f"{options.storage_size_mib}Mi")
         return Volume(name=names.STORAGE_VOLUME, empty_dir=size)
-    slab = SlabOptions(
+    slab = slab_options(options).as_options()
+    return Volume(
+        name=names.STORAGE_VOLUME,
+        flex_volume=FlexVolume(driver=DRIVER, fs_type=FILE_SYSTEM, options=slab),
+    )
+
+
+def slab_options(options: Options) -> SlabOptions:
+    """Return what is asked of the driver."""
+    return SlabOptions(
         size_mib=options.storage_size_mib,
         cache_key=options.cache_key,
         graph_format=image.graph_format(options.image),
-    )
-    return Volume(
-        name=names.STORAGE_VOLUME,
-        flex_volume=FlexVolume(driver=DRIVER, fs_type=FILE_SYSTEM, options=slab.as_options()),
     )
