@@ -105,6 +105,8 @@ def _read_enforce(text: str) -> frozenset[str]:
 def _read_certificates(text: str) -> str:
     if not text.strip():
         return ""
+    if not text.isascii() or "PRIVATE KEY" in text:
+        raise ValueError("not certificates alone")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except ssl.SSLError as error:
@@ -180,7 +182,9 @@ ADMIN_KEYS = {
         _each(_is_registry),
         "write hosts with their port, such as registry.example.com:5000, or CIDR networks",
     ),
-    "registry-ca": Key("registry_ca", _read_certificates, "write certificates in PEM"),
+    "registry-ca": Key(
+        "registry_ca", _read_certificates, "write certificates in PEM, and nothing else"
+    ),
     "daemon-env": Key(
         "daemon_env",
         _read_environment,

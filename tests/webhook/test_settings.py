@@ -12,6 +12,7 @@ from webhook.options import OPTIONS, DockerHost, Options, Storage
 from webhook.settings import parse_cluster, parse_namespace
 
 COMPANY = Path(__file__).parent.parent / "pods" / "defaults" / "company.yaml"
+CERTIFICATE = read_data(COMPANY.read_text())["registry-ca"]
 
 
 def faults_of(error: pytest.ExceptionInfo[SettingsError]) -> dict[str, str]:
@@ -161,6 +162,11 @@ def test_the_admins_own_keys_are_read() -> None:
         ("registry-mirrors", "https://[::1"),
         ("insecure-registries", "http://registry.example.com"),
         ("registry-ca", "not a certificate"),
+        ("registry-ca", "kein Zertifikat für uns"),
+        (
+            "registry-ca",
+            f"{CERTIFICATE}-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----",
+        ),
         ("registry-ca", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         ("daemon-env", "HTTPS_PROXY"),
         ("daemon-env", "1A=b"),
@@ -181,7 +187,7 @@ def test_a_wrong_value_is_named_with_what_would_be_right(key: str, value: str) -
     (fault,) = error.value.faults
     assert fault.key == key
     assert fault.right
-    assert f"{key}: {value[:40]!r}"[:-1] in str(error.value)
+    assert f"{key}: {value[:30]!r}"[:-1] in str(error.value)
 
 
 def test_all_faults_are_told_at_once() -> None:
