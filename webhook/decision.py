@@ -14,7 +14,7 @@ from webhook.request import DindRequest
 
 OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 
-
+_SOCKET_NAME = names.SOCKET_DIR.rpartition("/")[2]
 _FAULTS_TOLD = 24
 """As many as all annotations and all other rules can bring at once, each a time."""
 
@@ -178,10 +178,12 @@ def _paths_taken(clients: tuple[Client, ...], docker_host: DockerHost) -> Iterat
         return
     for client in clients:
         for mount in client.container.volume_mounts or ():
-            if normal(mount.mount_path) == names.SOCKET_DIR:
+            path = mount.mount_path
+            # Most paths are not even like it, and a pod may have very many.
+            if _SOCKET_NAME in path and normal(path) == names.SOCKET_DIR:
                 yield fault(
                     Code.PATH_TAKEN,
                     container=quoted(client.container.name),
                     volume=quoted(mount.name),
-                    path=mount.mount_path,
+                    path=quoted(path),
                 )

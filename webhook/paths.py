@@ -28,7 +28,8 @@ _DEEPEST = max(path.count("/") for path in NEEDED_WHOLE)
 def normal(path: str) -> str:
     """Return a mount path as the kubelet takes it, ``/var/run`` as the ``/run`` that it is."""
     path = posixpath.normpath(f"/{path.lstrip('/')}")
-    return path.removeprefix("/var") if f"{path}/".startswith("/var/run/") else path
+    in_run = path == "/var/run" or path.startswith("/var/run/")
+    return path.removeprefix("/var") if in_run else path
 
 
 def is_needed(path: str) -> bool:
@@ -57,7 +58,7 @@ def is_needed(path: str) -> bool:
     /home/runner/_work        no
     ========================  ======
     """
-    return path in _AT_OR_ABOVE or any(begin in NEEDED_WHOLE for begin in _beginnings(path))
+    return path in _AT_OR_ABOVE or not NEEDED_WHOLE.isdisjoint(_beginnings(path))
 
 
 def _beginnings(path: str) -> Iterator[str]:

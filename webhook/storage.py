@@ -3,6 +3,8 @@
 The one place where the webhook writes what the driver reads (``flexvol/contract.py``).
 """
 
+from functools import lru_cache
+
 from flexvol.contract import DRIVER, SlabOptions
 from webhook import image, names
 from webhook.options import Options, Storage
@@ -16,17 +18,22 @@ def graph_volume(options: Options) -> Volume:
     if options.storage is Storage.EMPTY_DIR:
         size = EmptyDir(size_limit=f"{options.storage_size_mib}Mi")
         return Volume(name=names.STORAGE_VOLUME, empty_dir=size)
-    slab = slab_options(options).as_options()
-    return Volume(
-        name=names.STORAGE_VOLUME,
-        flex_volume=FlexVolume(driver=DRIVER, fs_type=FILE_SYSTEM, options=slab),
-    )
+    return _slab_volume(options.storage_size_mib, options.cache_key, options.image)
 
 
 def slab_options(options: Options) -> SlabOptions:
     """Return what is asked of the driver."""
-    return SlabOptions(
-        size_mib=options.storage_size_mib,
-        cache_key=options.cache_key,
-        graph_format=image.graph_format(options.image),
-    )
+    return _slab_options(options.storage_size_mib, options.cache_key, options.image)
+
+
+@lru_cache(maxsize=1024)
+def _slab_options(size_mib: int, cache_key: str, daemon_image: str) -> SlabOptions:
+    form = image.graph_format(daemon_image)
+    return SlabOptions(size_mib=size_mib, cache_key=cache_key, graph_format=form)
+
+
+@lru_cache(maxsize=1024)
+def _slab_volume(size_mib: int, cache_key: str, daemon_image: str) -> Volume:
+    options = _slab_options(size_mib, cache_key, daemon_image).as_options()
+    source = FlexVolume(driver=DRIVER, fs_type=FILE_SYSTEM, options=options)
+    return Volume(name=names.STORAGE_VOLUME, flex_volume=source)
