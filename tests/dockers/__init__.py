@@ -1,0 +1,1 @@
+"""The daemon's script with the Docker of other Debian releases than the machine's."""
