@@ -59,13 +59,28 @@ def test_the_webhook_answers_over_tls(container: Container) -> None:
         pod = json.loads(review)["request"]["object"]
         patched = jsonpatch.apply_patch(pod, decoded(answer["patch"]))
         assert patched["spec"]["initContainers"][0]["name"] == "dind"
-        assert {process_user(process) for process in processes("webhook serve")} == {65532}
+        (process,) = processes(container.root, f"--port={PORT}")
+        assert process_user(process) == 65532
     finally:
-        for process in processes("webhook serve"):
+        for process in processes(container.root, f"--port={PORT}"):
             os.kill(process, 15)
         stdout, stderr = webhook.communicate(timeout=SECONDS)
     assert webhook.returncode == 0, stderr
     assert json.loads(stdout.splitlines()[-1])["event"] == "stopped"
+
+
+def test_every_module_of_ours_finds_what_it_imports(container: Container) -> None:
+    program = (
+        "import importlib, pkgutil, webhook, flexvol, certs, cluster\n"
+        "for package in (webhook, flexvol, certs, cluster):\n"
+        "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        builds = module.name.startswith('flexvol.bundle.')\n"
+        "        if not builds and not module.name.endswith('__main__'):\n"
+        "            importlib.import_module(module.name)\n"
+    )
+    done = container.start("python", "-c", program)
+    _, stderr = done.communicate(timeout=SECONDS)
+    assert done.returncode == 0, stderr
 
 
 def test_the_driver_answers_from_its_bundle_without_the_images_python(container: Container) -> None:
@@ -121,16 +136,17 @@ def decoded(patch: str) -> list[dict[str, object]]:
     return operations
 
 
-def processes(words: str) -> list[int]:
-    """Return the ids of Python processes with these words in their command line."""
+def processes(root: Path, word: str) -> list[int]:
+    """Return the ids of Python processes in this root with this word in their command line."""
     found = []
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = line.read_bytes().split(b"\0")
+            inside = (process / "root").samefile(root)
+            words = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if command[0].endswith(b"python") and words.encode() in b" ".join(command):
-            found.append(int(line.parent.name))
+        if inside and words[0].endswith(b"python") and word.encode() in words:
+            found.append(int(process.name))
     return found
 
 
