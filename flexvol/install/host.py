@@ -37,11 +37,10 @@ class Host:
         return run(command, patience_seconds=PATIENCE_SECONDS)[1]
 
     def mounted_volumes(self, folders: frozenset[str]) -> list[str]:
-        """Return where the kubelet has volumes mounted of drivers with these folder names."""
+        """Return where volumes are mounted of drivers with these folder names.
+
+        The kubelet mounts a volume at ``…/volumes/<driver's folder>/<name>``.
+        """
         mounts = (self.proc / (str(self._pid) if self._pid else "self") / "mounts").read_text()
-        places = (line.split()[1] for line in mounts.splitlines())
-        return sorted(
-            place
-            for place in places
-            if "/volumes/" in place and place.split("/")[-2:-1] and place.split("/")[-2] in folders
-        )
+        places = [line.split()[1] for line in mounts.splitlines()]
+        return sorted(place for place in places if Path(place).parent.name in folders)

@@ -79,17 +79,19 @@ def _wait_for_pods(
     pause: Callable[[float], None],
 ) -> None:
     folders = frozenset(path.parent.name for path in found)
-    waited, told = 0.0, ""
+    waited_seconds = 0.0
+    told: list[str] = []
     while places := host.mounted_volumes(folders):
-        if waited >= patience_seconds:
+        if waited_seconds >= patience_seconds:
             raise InstallError(
                 f"{len(places)} slabs are in use: {', '.join(places[:5])}",
                 "end these pods first: without the driver they could not end",
             )
-        if told != (told := " ".join(places)):
+        if places != told:
             say("waiting for pods to end", mounted=places)
+            told = places
         pause(POLL_SECONDS)
-        waited += POLL_SECONDS
+        waited_seconds += POLL_SECONDS
 
 
 def _remove_bundles(store: Store, say: Say, pause: Callable[[float], None]) -> None:

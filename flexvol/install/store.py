@@ -4,7 +4,6 @@
 <root>/slab                    a link to the entry of the newest; for people and the agent
 """
 
-import itertools
 import shutil
 import time
 from collections.abc import Iterator
@@ -43,14 +42,15 @@ class Store:
         description = read_description(source)
         _check(source, description)
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for number in itertools.count():
-            target = self.root / (f"{description.name}.{number}" if number else description.name)
-            if not target.exists():
-                self._copy(source, target)
-                return target
+        target = self.root / description.name
+        damaged = 0
+        while target.exists():
             if _is_whole(target, description):
                 return target
-        raise AssertionError
+            damaged += 1
+            target = self.root / f"{description.name}.{damaged}"
+        self._copy(source, target)
+        return target
 
     def current(self) -> Path | None:
         """Return the bundle that was made the current one last, if any."""
