@@ -9,7 +9,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -54,7 +53,6 @@ class Guest:
         for leftover in ("booted", "status", "output", "console"):
             (share / leftover).unlink(missing_ok=True)
         (share / "job").write_text(f"cd {shlex.quote(str(PROJECT))}\n{job}\n")
-        self._started = time.monotonic()
         with (share / "console").open("wb") as console:
             self._process = subprocess.Popen(
                 _kernel_command(share, memory_mib, disk),
@@ -79,10 +77,6 @@ class Guest:
     def running(self) -> bool:
         """Tell whether the guest still runs."""
         return self._process.poll() is None
-
-    def age_seconds(self) -> float:
-        """Return how long ago the guest was started."""
-        return time.monotonic() - self._started
 
     def pause(self, seconds: float) -> None:
         """Wait until the guest ends, but no longer than ``seconds``."""

@@ -10,14 +10,14 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.guest import machine
-from tests.guest.machine import PROJECT, SHARE_INSIDE, Guest
+from tests.guest.machine import PROJECT, SHARE_INSIDE, Guest, GuestError
 
 NODE_TESTS = PROJECT / "tests" / "node"
 INSIDE = "DIND_TEST_GUEST"
@@ -45,7 +45,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     machine.fetch()
     runs = _Runs(session.config, node_items)
     session.config.pluginmanager.register(runs, "guest-runs")
-    runs.start_next()
+    runs.start()
 
 
 def _is_node_test(item: pytest.Item) -> bool:
@@ -56,52 +56,51 @@ class _Runs:
     """The guests of one test run: one for each module, ``GUESTS_AT_ONCE`` at a time."""
 
     def __init__(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        self._config = config
         self._folder = Path(tempfile.mkdtemp(prefix="dind-guests-"))
         modules: dict[Path, list[pytest.Item]] = {}
         for item in items:
             modules.setdefault(item.path, []).append(item)
-        self._waiting = deque(modules.items())
-        self._runs: dict[Path, _ModuleRun] = {}
+        self._runs = {
+            path: _ModuleRun(config, self._folder / str(number), of_module)
+            for number, (path, of_module) in enumerate(modules.items())
+        }
+        self._waiting = deque(self._runs.values())
+        self._workers = [threading.Thread(target=self._work) for _ in range(GUESTS_AT_ONCE)]
 
-    def start_next(self) -> None:
-        """Start guests until as many run as may."""
-        while self._waiting and sum(run.running() for run in self._runs.values()) < GUESTS_AT_ONCE:
-            path, items = self._waiting.popleft()
-            self._runs[path] = _ModuleRun(self._config, self._folder / path.stem, items)
+    def start(self) -> None:
+        """Start the first guests; the others follow by themselves."""
+        for worker in self._workers:
+            worker.start()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                run = self._waiting.popleft()
+            except IndexError:
+                return
+            run.run()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Report a node test with what its guest said; leave all other tests alone."""
-        self.start_next()
         if not _is_node_test(item):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for report in self._reports(item):
+        run = self._runs[item.path]
+        while (reports := run.reports(item.nodeid)) is None:
+            run.ended.wait(0.25)
+        for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def _reports(self, item: pytest.Item) -> Iterator[pytest.TestReport]:
-        while True:
-            self.start_next()
-            run = self._runs.get(item.path)
-            if run is None:
-                next(iter(self._running())).wait_a_little()
-                continue
-            reports = run.reports(item.nodeid)
-            if reports is not None:
-                yield from reports
-                return
-            run.wait_a_little()
-
-    def _running(self) -> Iterator["_ModuleRun"]:
-        return (run for run in self._runs.values() if run.running())
-
     def pytest_sessionfinish(self) -> None:
         """Stop what still runs (after an interrupt, or ``-x``) and remove the shared folders."""
+        self._waiting.clear()
         for run in self._runs.values():
             run.stop()
+        for worker in self._workers:
+            worker.join()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -113,38 +112,41 @@ class _ModuleRun:
         self._share = share
         self._seen: dict[str, list[pytest.TestReport]] = {}
         self._offset = 0
-        self._error = ""
+        self._guest: Guest | None = None
+        self._error = "the guest was stopped before it began"
+        self.ended = threading.Event()
         share.mkdir(parents=True)
         (share / "tests").write_text("\n".join(item.nodeid for item in items))
-        marks = config.option.markexpr
-        self._guest = Guest(
-            share,
+        self._job = (
             f"export {INSIDE}=1 PYTHONDONTWRITEBYTECODE=1\n"
             f"exec {PYTHON} -m pytest -q {SLOW_PLUGINS_OFF} --report-log={SHARE_INSIDE / REPORTS} "
-            f"-m '{marks}' @{SHARE_INSIDE / 'tests'}",
+            f"-m '{config.option.markexpr}' @{SHARE_INSIDE / 'tests'}"
         )
 
-    def running(self) -> bool:
-        return self._guest.running()
+    def run(self) -> None:
+        """Run the guest to its end."""
+        try:
+            self._guest = Guest(self._share, self._job)
+            self._guest.wait(MODULE_TIMEOUT_SECONDS)
+            self._error = f"the guest has no report of this test\n{self._guest.last_output()}"
+        except (GuestError, OSError) as error:
+            self._error = str(error)
+        finally:
+            self.ended.set()
 
     def stop(self) -> None:
-        self._guest.power_cut()
-
-    def wait_a_little(self) -> None:
-        """Wait until the guest ends, a quarter of a second at most."""
-        self._guest.pause(0.25)
-        if self._guest.age_seconds() > MODULE_TIMEOUT_SECONDS:
-            self._error = f"the guest ran longer than {MODULE_TIMEOUT_SECONDS} s"
+        """End the guest, if it runs."""
+        if self._guest is not None:
             self._guest.power_cut()
 
     def reports(self, nodeid: str) -> list[pytest.TestReport] | None:
         """Return the reports of one test, or None as long as more may come."""
-        ended = not self.running()
+        ended = self.ended.is_set()
         self._read()
         reports = self._seen.get(nodeid, [])
         if any(report.when == "teardown" for report in reports):
             return reports
-        return [*reports, self._died(nodeid)] if ended else None
+        return [*reports, self._missing(nodeid)] if ended else None
 
     def _read(self) -> None:
         path = self._share / REPORTS
@@ -167,13 +169,12 @@ class _ModuleRun:
         report = self._config.hook.pytest_report_from_serializable(config=self._config, data=data)
         self._seen.setdefault(report.nodeid, []).append(report)
 
-    def _died(self, nodeid: str) -> pytest.TestReport:
-        error = self._error or "the guest ended before this test did"
+    def _missing(self, nodeid: str) -> pytest.TestReport:
         return pytest.TestReport(
             nodeid=nodeid,
             location=(nodeid.split("::")[0], None, nodeid),
             keywords={},
             outcome="failed",
-            longrepr=f"{error}\n{self._guest.last_output()}",
+            longrepr=self._error,
             when="call",
         )
