@@ -3,12 +3,14 @@
 import sys
 
 from flexvol import __version__
-from flexvol.errors import SlabError
+from flexvol.errors import BadCallError, SlabError
+from flexvol.jsontext import dumps
 from flexvol.log import Log
 from flexvol.node import Node
 from flexvol.pool import extend
 from flexvol.reconcile import reconcile
 from flexvol.settings import load
+from flexvol.status import report, table
 from flexvol.step import unwatched
 
 TYPE_CHECKING = False
@@ -23,6 +25,7 @@ slab: keeps Docker graphs warm on LVM volumes, for the pods of this node
   slab setup       make the volume group of the disk that the settings name; takes nothing that is
                    not blank, and says what it found
   slab reconcile   put right what the kubelet forgot and what a crash left; safe at any time
+  slab status      show every slab and the pool; --json for programs
   slab version     print the version
 
 The kubelet calls: init, mount DIR JSON, unmount DIR.
@@ -37,10 +40,12 @@ def main(
     if call in ("version", "--version"):
         _say(__version__)
         return 0
-    if call not in ("setup", "reconcile"):
+    if call not in ("setup", "reconcile", "status"):
         _say(HELP)
         return 0
     try:
+        if call == "status":
+            return _status(arguments[1:], environ)
         settings = load(environ)
         node = Node(settings, watcher)
         log = Log(settings.log_file, call=call)
@@ -67,6 +72,17 @@ def _reconcile(node: Node, log: Log) -> int:
     for deed in deeds:
         _say(f"{deed.slab or node.settings.volume_group}: {deed.what}")
     return int(any(deed.failed for deed in deeds))
+
+
+def _status(arguments: "list[str]", environ: "Mapping[str, str]") -> int:
+    if arguments == ["--json"]:
+        _say(dumps(report(environ)))
+        return 0
+    if arguments:
+        raise BadCallError(f"{' '.join(arguments)!r} is not understood", "give --json, or nothing")
+    for line in table(environ):
+        _say(line)
+    return 0
 
 
 def _say(line: str) -> None:

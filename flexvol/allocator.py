@@ -148,7 +148,7 @@ def _removals(missing: int, inventory: Inventory, at_least: int) -> tuple[Slab, 
     for slab in sorted(inventory.slabs, key=_worth):
         if sum(slab.extents for slab in chosen) >= missing and len(chosen) >= at_least:
             break
-        if _is_removable(slab):
+        if is_removable(slab):
             chosen.append(slab)
     spare_extents = sum(slab.extents for slab in chosen) - missing
     if spare_extents < 0 or len(chosen) < at_least:
@@ -160,7 +160,8 @@ def _removals(missing: int, inventory: Inventory, at_least: int) -> tuple[Slab, 
     return tuple(chosen)
 
 
-def _is_removable(slab: Slab) -> bool:
+def is_removable(slab: Slab) -> bool:
+    """Tell whether a slab may be removed to make room: nobody will ask for it again."""
     return slab.phase in (DOOMED, SPARE, FREE) or (slab.phase == HELD and slab.orphaned)
 
 
@@ -172,7 +173,7 @@ def _worth(slab: Slab) -> tuple[int, int, str]:
 
 def _sizes(request: Request, inventory: Inventory) -> str:
     group = inventory.group
-    held = sum(slab.extents for slab in inventory.slabs if not _is_removable(slab))
+    held = sum(slab.extents for slab in inventory.slabs if not is_removable(slab))
     ours = sum(slab.extents for slab in inventory.slabs)
     extent_mib = group.extent_bytes / _MIB
     message = (

@@ -64,8 +64,6 @@ class Request(Record):
     graph_format: str = ""
     anonymous: bool = False
     read_only: bool = False
-    pod: str = ""
-    namespace: str = ""
 
 
 class Reply(Record):
@@ -162,9 +160,29 @@ def read_mount(path: str, text: str, settings: Settings) -> Request:
         graph_format=options.graph_format,
         anonymous=options.volume_type == ANONYMOUS,
         read_only=kubelet.get("readwrite") == "ro",
-        pod=kubelet.get("pod.name", ""),
-        namespace=kubelet.get("pod.namespace", ""),
     )
+
+
+def read_pod(text: str) -> "tuple[str, str]":
+    """Return namespace and name of the pod that a mount is for, as far as they can be read.
+
+    For the log, which should name the pod also where the rest of the call is wrong.
+    """
+    try:
+        kubelet, _ = _options(text)
+    except BadCallError:
+        return "", ""
+    return kubelet.get("pod.namespace", ""), kubelet.get("pod.name", "")
+
+
+def read_scope(scope: str) -> "tuple[str, str, str]":
+    """Return (kind, namespace, cache key) of a scope; the latter two are empty where it has none.
+
+    The kinds are those of the setting ``scope``.
+    """
+    place, _, cache_key = scope.partition("#")
+    kind, *names = place.split("/")
+    return kind, names[0] if names else "", cache_key
 
 
 def _options(text: str) -> "tuple[dict[str, str], dict[str, str]]":

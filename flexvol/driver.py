@@ -12,10 +12,11 @@ from flexvol.callout import (
     Reply,
     VolumeDirectory,
     read_directory,
+    read_pod,
 )
 from flexvol.errors import SettingsError, SlabError
 from flexvol.log import Log
-from flexvol.settings import Settings, load
+from flexvol.settings import Settings, load_anyway
 from flexvol.step import unwatched
 
 TYPE_CHECKING = False
@@ -52,11 +53,14 @@ def answer(
 def _act(call: str, rest: "list[str]", environ: "Mapping[str, str]", watcher: "Watcher") -> Reply:
     """Carry out a mount or an unmount and turn every error into a reply."""
     started = time.monotonic()
-    settings, broken = _settings(environ)
+    settings, broken = load_anyway(environ)
     log = Log(settings.log_file, call=call)
     try:
         directory = read_directory(rest[0], settings.kubelet_root)
-        log = Log(settings.log_file, call=call, pod_uid=directory.pod_uid, volume=directory.volume)
+        log = log.with_fields(pod_uid=directory.pod_uid, volume=directory.volume)
+        if call == "mount":
+            namespace, pod = read_pod(rest[1])
+            log = log.with_fields(pod=pod, namespace=namespace)
         if call == "unmount":
             _unmount(directory, settings, log, watcher)
         else:
@@ -75,17 +79,6 @@ def _act(call: str, rest: "list[str]", environ: "Mapping[str, str]", watcher: "W
     return Reply(SUCCESS)
 
 
-def _settings(environ: "Mapping[str, str]") -> "tuple[Settings, SettingsError | None]":
-    """Return the settings; the built-in ones and the error, where the file is broken.
-
-    Pods must be able to end whatever is in the file.
-    """
-    try:
-        return load(environ), None
-    except SettingsError as error:
-        return Settings(), error
-
-
 def _mount(
     rest: "list[str]",
     settings: "Settings | SettingsError",
@@ -100,7 +93,6 @@ def _mount(
     if isinstance(settings, SettingsError):
         raise settings
     request = read_mount(rest[0], rest[1], settings)
-    log = log.with_fields(pod=request.pod, namespace=request.namespace)
     node = Node(settings, watcher)
     with node.locks.volume(_lock_name(request.directory)) as lock:
         slab, outcome = Mounting(node, request, log).run()

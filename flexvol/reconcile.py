@@ -4,6 +4,8 @@ Safe at any time beside calls: every slab is claimed before it is touched, and l
 that. One slab that resists stops nothing but its own upkeep.
 """
 
+from contextlib import ExitStack
+
 from flexvol import filesystem
 from flexvol.allocator import METADATA_BYTES_PER_SLAB
 from flexvol.errors import PoolError, SlabError
@@ -54,17 +56,13 @@ def _deeds(node: Node, log: "Log") -> "Iterator[Deed]":
     if done:
         yield Deed("", done)
     for slab in inventory.slabs:
-        claim = node.locks.claim(slab.name)
-        if claim is None:
-            continue
-        with claim:
-            try:
-                what = _put_right(node, slab, log)
-            except (SlabError, OSError) as error:
-                yield Deed(slab.name, str(error), failed=True)
-            else:
-                if what:
-                    yield Deed(slab.name, what)
+        try:
+            what = _put_right(node, slab, log)
+        except (SlabError, OSError) as error:
+            yield Deed(slab.name, str(error), failed=True)
+        else:
+            if what:
+                yield Deed(slab.name, what)
     yield from _spares(node, log)
     node.locks.sweep()
 
@@ -78,33 +76,52 @@ def _pool(node: Node, lvm: Lvm) -> str:
 
 
 def _put_right(node: Node, seen: Slab, log: "Log") -> str:
-    """Do what one claimed slab needs; return what that was, empty for nothing."""
-    with node.decision() as lvm:
-        slab = node.observe(lvm.inventory()).slab(seen.name)
-        if slab is None:
-            return ""
-        state = node.look(slab)
-        what = ""
-        if state == filesystem.INACTIVE:
-            lvm.activate(slab)
-            state = node.look(slab)
-            what = "activated"
-        if state == filesystem.HALF_MADE:
-            lvm.remove([slab])
-            return "removed: it was half-made"
-        if state == filesystem.OPEN:
-            return _leave_open(lvm, slab)
-        if state != filesystem.READABLE and slab.phase != DOOMED:
-            raise PoolError(f"its device cannot be read: {node.device(slab)}")
-    if slab.phase == DOOMED:
-        destroy(node, slab, log)
-        return "removed"
-    if slab.phase == BUSY or slab.orphaned or (slab.phase == FREE and slab.unchecked):
+    """Do what one slab needs; return what that was, empty for nothing.
+
+    It is claimed under the decision lock, and where nothing takes long, given back under it: a
+    mount never meets the claim on a slab that is only looked at, and passes it over for a cold one.
+    """
+    with ExitStack() as claimed:
+        with node.decision() as lvm:
+            claim = node.locks.claim(seen.name)
+            if claim is None:
+                return ""
+            claimed.enter_context(claim)
+            slab, what = _at_once(node, lvm, seen)
+            if slab is None:
+                claim.release()
+                return what
+        if slab.phase == DOOMED:
+            destroy(node, slab, log)
+            return "removed"
         settle(node, slab.replace(orphaned=False), log)
         return {FREE: "checked", BUSY: "freed: it is closed now"}.get(
             slab.phase, "freed: its pod is gone"
         )
-    return what
+
+
+def _at_once(node: Node, lvm: Lvm, seen: Slab) -> "tuple[Slab | None, str]":
+    """Do what takes no time; return the slab, if more is to be done with it, and what was done."""
+    slab = node.observe(lvm.inventory()).slab(seen.name)
+    if slab is None:
+        return None, ""
+    state = node.look(slab)
+    what = ""
+    if state == filesystem.INACTIVE:
+        lvm.activate(slab)
+        state = node.look(slab)
+        what = "activated"
+    if state == filesystem.HALF_MADE:
+        lvm.remove([slab])
+        return None, "removed: it was half-made"
+    if state == filesystem.OPEN:
+        return None, _leave_open(lvm, slab)
+    if state != filesystem.READABLE and slab.phase != DOOMED:
+        raise PoolError(f"its device cannot be read: {node.device(slab)}")
+    is_due = (
+        slab.phase in (DOOMED, BUSY) or slab.orphaned or (slab.phase == FREE and slab.unchecked)
+    )
+    return (slab if is_due else None), what
 
 
 def _leave_open(lvm: Lvm, slab: Slab) -> str:
@@ -151,14 +168,15 @@ def _superfluous(node: Node) -> "Iterator[Deed]":
         if slab.file_system == node.settings.file_system and left > 0:
             wanted[slab.size_mib] = left - 1
             continue
-        claim = node.locks.claim(slab.name)
-        if claim is None:
-            continue
-        with claim, node.decision() as lvm:
-            current = lvm.inventory().slab(slab.name)
-            if current is not None and current.phase == SPARE:
-                lvm.remove([current])
-                yield Deed(slab.name, "removed: a spare that is not wanted")
+        with node.decision() as lvm:
+            claim = node.locks.claim(slab.name)
+            if claim is None:
+                continue
+            with claim:
+                current = lvm.inventory().slab(slab.name)
+                if current is not None and current.phase == SPARE:
+                    lvm.remove([current])
+                    yield Deed(slab.name, "removed: a spare that is not wanted")
 
 
 def _is_spare(slab: Slab, size_mib: int, node: Node) -> bool:

@@ -87,6 +87,17 @@ def load(environ: "Mapping[str, str]") -> Settings:
         raise SettingsError(f"settings {path}: {error}") from error
 
 
+def load_anyway(environ: "Mapping[str, str]") -> "tuple[Settings, SettingsError | None]":
+    """Return the settings; the built-in ones and the error, where the file is broken.
+
+    Pods must be able to end whatever is in the file.
+    """
+    try:
+        return load(environ), None
+    except SettingsError as error:
+        return Settings(), error
+
+
 def parse(document: object) -> Settings:
     """Return the settings that a JSON document holds.
 

@@ -15,9 +15,11 @@ from flexvol.callout import (
     Request,
     read_directory,
     read_mount,
+    read_pod,
+    read_scope,
 )
 from flexvol.errors import BadCallError, SlabError
-from flexvol.settings import Settings
+from flexvol.settings import SCOPES, Settings
 
 UID = "1f2d95bc-275d-4376-bb96-404215f438d5"
 PATH = f"/var/lib/kubelet/pods/{UID}/volumes/dind~slab/g"
@@ -49,9 +51,22 @@ def test_the_recorded_call_is_read() -> None:
     assert request.directory.volume == "g"
     assert (request.size_mib, request.file_system) == (10240, "ext4")
     assert request.scope == "namespace/default"
-    assert (request.pod, request.namespace) == ("dind", "default")
     assert not request.anonymous
     assert not request.read_only
+
+
+def test_the_pod_is_named_also_where_the_rest_of_the_call_is_wrong() -> None:
+    wrong = {**RECORDED, "size_mb": "much"}
+    assert read_pod(json.dumps(wrong)) == ("default", "dind")
+    assert read_pod("{}") == read_pod("no JSON") == ("", "")
+
+
+@pytest.mark.parametrize("kind", SCOPES)
+@pytest.mark.parametrize("key", ["", "go", "a/b.c"])
+def test_a_scope_tells_what_it_was_made_of(kind: str, key: str) -> None:
+    changes = {"cache_key": key} if key else {}
+    scope = read(changes, Settings(scope=kind)).scope
+    assert read_scope(scope) == (kind, "" if kind == "cluster" else "default", key)
 
 
 def test_without_a_file_system_the_nodes_default_holds() -> None:
