@@ -98,9 +98,10 @@ class Keeper:
         """
         wanted = self._agree()
         self._publish(wanted)
-        if self._held is None or encode(wanted) != encode(self._held):
+        certificate = wanted.serving.certificate
+        if self._held is None or certificate != self._held.serving.certificate:
             self._use(wanted)
-            log.info("certificate in use", expires_at=str(_expiry(wanted)))
+            log.info("certificate in use", expires_at=str(certificate.not_valid_after_utc))
         self._held = wanted
         return next_renewal(wanted, self._lifetimes)
 
@@ -222,7 +223,3 @@ def trust_bundle(present: bytes, credentials: Credentials, now: datetime) -> byt
 def _is_authority(certificate: x509.Certificate) -> bool:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return any(str(name.value).startswith(AUTHORITY_NAME) for name in names)
-
-
-def _expiry(credentials: Credentials) -> datetime:
-    return credentials.serving.certificate.not_valid_after_utc

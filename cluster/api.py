@@ -3,13 +3,16 @@
 Each function names the right it needs; together they are the RBAC rules of ``manifests/``.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from cluster.client import Client, Collection
-from cluster.objects import ConfigMap, Notice, Secret, WebhookConfiguration
+from cluster.objects import ConfigMap, Node, Notice, Secret, WebhookConfiguration
 
 MERGE = "application/merge-patch+json"
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
+_NODES = "/api/v1/nodes"
 _CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 EVENT_MESSAGE_BYTES = 1024
@@ -33,6 +36,14 @@ def secrets(namespace: str, name: str) -> Collection[Secret]:
 def webhook_configurations(name: str) -> Collection[WebhookConfiguration]:
     """Return the collection of one MutatingWebhookConfiguration. Needs list and watch on it."""
     return Collection(_CONFIGURATIONS, WebhookConfiguration, f"metadata.name={name}")
+
+
+def nodes(name: str) -> Collection[Node]:
+    """Return the collection of one node. Needs list and watch on nodes: no rule can narrow them.
+
+    (RBAC allows a list by ``resourceNames``, but the name of a node is not known beforehand.)
+    """
+    return Collection(_NODES, Node, f"metadata.name={name}")
 
 
 class Cluster:
@@ -92,15 +103,40 @@ class Cluster:
         answer = self._client.request("PATCH", path, body=patch, content_type=STRATEGIC_MERGE)
         return msgspec.json.decode(answer, type=WebhookConfiguration)
 
+    def read_node(self, name: str) -> Node:
+        """Return a node. Needs get on it."""
+        return msgspec.json.decode(self._client.request("GET", f"{_NODES}/{name}"), type=Node)
+
+    def patch_node_labels(self, name: str, labels: Mapping[str, str | None]) -> Node:
+        """Set these labels of a node, remove those that are None, and touch no others.
+
+        Needs patch on nodes.
+        """
+        patch = {"metadata": {"labels": labels}}
+        answer = self._client.request("PATCH", f"{_NODES}/{name}", body=patch, content_type=MERGE)
+        return msgspec.json.decode(answer, type=Node)
+
+    def patch_node_capacity(self, name: str, capacity: Mapping[str, str | None]) -> Node:
+        """Set these resources of a node, remove those that are None, and touch no others.
+
+        Needs patch on nodes/status. What may be allocated of them the kubelet works out.
+        https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/
+        """
+        patch = {"status": {"capacity": capacity}}
+        path = f"{_NODES}/{name}/status"
+        answer = self._client.request("PATCH", path, body=patch, content_type=MERGE)
+        return msgspec.json.decode(answer, type=Node)
+
     def create_event(self, notice: Notice) -> None:
         """Show a notice on its object, as a Warning in ``kubectl describe``.
 
-        Needs create on events in the object's namespace.
+        Needs create on events in the object's namespace, in ``default`` for one that lies in none.
 
         Raises:
             ConflictError: it has been said already.
         """
         about = notice.about
+        namespace = about.namespace or "default"
         involved = {
             "apiVersion": notice.about_api_version,
             "kind": notice.about_kind,
@@ -113,7 +149,7 @@ class Cluster:
         event = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": notice.name, "namespace": about.namespace},
+            "metadata": {"name": notice.name, "namespace": namespace},
             "involvedObject": involved,
             "type": "Warning",
             "reason": notice.reason,
@@ -123,7 +159,7 @@ class Cluster:
             "lastTimestamp": stamp,
             "count": 1,
         }
-        self._client.request("POST", f"/api/v1/namespaces/{about.namespace}/events", body=event)
+        self._client.request("POST", f"/api/v1/namespaces/{namespace}/events", body=event)
 
 
 def _cut(text: str, size_bytes: int) -> str:

@@ -14,6 +14,7 @@ import msgspec
 import urllib3
 from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
 from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 
 from cluster.errors import UnreachableError, status_error
@@ -218,22 +219,22 @@ class Client:
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = content_type
-        request = self._api.param_serialize(
-            method,
-            path,
-            query_params=list(query.items()),
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
         limits = (self._timeouts.connect, read_seconds)
         try:
+            request = self._api.param_serialize(
+                method,
+                path,
+                query_params=list(query.items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
             answer = self._api.call_api(*request, _request_timeout=limits)
             response: urllib3.HTTPResponse = answer.response
             if response.status < 300:
                 return response
             said = answer.read()
-        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
+        except (urllib3.exceptions.HTTPError, ApiException, ConfigException, OSError) as error:
             raise UnreachableError(f"{method} {path} got no answer: {_said(error)}") from error
         raise status_error(response.status, _message(said), doing=f"{method} {path}")
 

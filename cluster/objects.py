@@ -57,6 +57,19 @@ class WebhookConfiguration(msgspec.Struct, frozen=True, rename="camel", omit_def
     webhooks: tuple[Webhook, ...] = ()
 
 
+class NodeStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a node has; quantities, in whatever form the API server writes them."""
+
+    capacity: Mapping[str, str] = {}
+
+
+class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A core/v1 Node."""
+
+    metadata: ObjectMeta
+    status: NodeStatus = NodeStatus()
+
+
 class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
     """What a list says of itself: the version to watch from."""
 
@@ -76,7 +89,8 @@ class Notice:
     """What is to be told to people about an object.
 
     Attributes:
-        about: the object's metadata; its namespace is where the Event goes.
+        about: the object's metadata. Its namespace is where the Event goes, ``default`` for an
+            object that lies in none: the API server wants it so.
         about_api_version: the object's.
         about_kind: the object's.
         name: the Event's own: who says the same thing uses the same name, and it is said once.

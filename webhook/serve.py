@@ -95,8 +95,6 @@ def _serve(flags: Flags, background: Background, write_line: Callable[[bytes], N
             f"cannot listen on {flags.host or 'all addresses'}, port {flags.port}: {error}",
             hint="Give another --host or --port.",
         ) from error
-    address, port = listener.getsockname()[:2]
-    log.info("serving", address=address, port=port, namespace=flags.namespace)
     # What is here now stays to the end: the collector need not look at it in mid-request.
     gc.collect()
     gc.freeze()
@@ -117,6 +115,8 @@ async def _until_signalled(server: WebhookServer, listener: socket.socket) -> No
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    address, port = listener.getsockname()[:2]
+    log.info("serving", address=address, port=port)
     await server.serve_until(stop, listener)
 
 

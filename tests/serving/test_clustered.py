@@ -7,12 +7,13 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.client import HTTPSConnection
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -22,7 +23,7 @@ from certs.issue import system_chance
 from certs.pem import CERTIFICATE, KEY, encode
 from cluster.api import Cluster
 from tests.cluster.apiserver import CONFIGURATIONS, ApiServer, drop, serving, status
-from tests.serving.running import REVIEW, Process, Webhook, eventually, process, running
+from tests.serving.running import REVIEW, Process, eventually, process, running
 
 CONFIGURATION = f"{CONFIGURATIONS}/dind-webhook"
 SECRET = "/api/v1/namespaces/dind/secrets/dind-webhook-tls"  # noqa: S105 - a path
@@ -200,79 +201,83 @@ def test_a_missing_right_is_said_in_the_log_and_by_readiness(
         assert not is_ready(started)
 
 
-class Renewing:
-    """A webhook whose authority lives for seconds, and what its clients saw."""
+class Callers:
+    """Clients that call without a pause, and what became of it."""
 
-    def __init__(self, server: ApiServer, webhook: Webhook) -> None:
-        self.server, self.webhook = server, webhook
-        self.issuers: set[object] = set()
+    def __init__(self, server: ApiServer, port: int) -> None:
+        self._server, self._port = server, port
         self.serials: set[str] = set()
         self.errors: list[Exception] = []
-        self.requests = 0
-        self.done = threading.Event()
+        self.calls: Counter[str] = Counter()
+        self._done = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(f"anew {number}", self._call_anew))
+            for number in range(2)
+        ]
+        self._kept = ServiceConnection(port, bundle(server))
+        self._threads.append(threading.Thread(target=self._run, args=("again", self._call_again)))
+        for thread in self._threads:
+            thread.start()
 
-    def use(self, credentials: Credentials) -> None:
-        """Serve, as the process does."""
-        texts = encode(credentials)
-        self.issuers.add(credentials.serving.certificate.issuer)
-        self.webhook.serving.use(texts[CERTIFICATE], texts[KEY])
+    def have_called_since(self, before: Counter[str]) -> bool:
+        """Whether each has begun and ended a call since there were so many."""
+        return all(self.calls[name] >= before[name] + 2 for name in ("anew 0", "anew 1", "again"))
 
-    def call_anew(self) -> None:
-        """Connect for each request, trusting what the API server trusts just then."""
-        while not self.done.is_set():
-            self._try(lambda: self.serials.add(admit(self.server, self.webhook.port)))
+    def stop(self) -> None:
+        """Let them end."""
+        self._done.set()
+        for thread in self._threads:
+            thread.join(20)
+        self._kept.close()
 
-    def call_again(self) -> None:
-        """Keep one connection for all requests."""
-        connection = ServiceConnection(self.webhook.port, bundle(self.server))
-        while not self.done.is_set():
-            self._try(lambda: self._ask(connection))
-        connection.close()
+    def _call_anew(self) -> None:
+        """Connect for one request, trusting what the API server trusts just then."""
+        self.serials.add(admit(self._server, self._port))
 
-    def _ask(self, connection: ServiceConnection) -> None:
-        connection.request("POST", "/mutate", REVIEW)
-        assert json.loads(connection.getresponse().read())["response"]["allowed"]
+    def _call_again(self) -> None:
+        """Ask on the connection that was made at the start."""
+        self._kept.request("POST", "/mutate", REVIEW)
+        assert json.loads(self._kept.getresponse().read())["response"]["allowed"]
 
-    def _try(self, call: object) -> None:
-        assert callable(call)
-        try:
-            call()
-        except Exception as error:  # noqa: BLE001, RUF100 - counted
-            self.errors.append(error)
-        self.requests += 1
+    def _run(self, name: str, call: Callable[[], None]) -> None:
+        while not self._done.is_set():
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001, RUF100 - counted
+                self.errors.append(error)
+            self.calls[name] += 1
 
 
 def test_renewal_under_load_fails_no_request(api_server: ApiServer) -> None:
-    lifetimes = Lifetimes(
-        authority=timedelta(seconds=6),
-        serving=timedelta(seconds=2),
-        settle=timedelta(seconds=0.5),
-        backdate=timedelta(hours=1),
-    )
+    """Two years in eighty steps: the keeper's clock runs ahead, the clients' stands still.
+
+    Certificates are dated back so far that they are valid on both.
+    """
+    now, issuers = datetime.now(UTC), set()
     place = Place("dind", "dind-webhook-tls", "dind-webhook", (SERVICE,))
-    wake, stopped = threading.Event(), threading.Event()
     with running() as webhook:
-        state = Renewing(api_server, webhook)
+
+        def use(credentials: Credentials) -> None:
+            texts = encode(credentials)
+            issuers.add(credentials.serving.certificate.issuer)
+            webhook.serving.use(texts[CERTIFICATE], texts[KEY])
+
         keeper = Keeper(
             Cluster(api_server.client()),
             place,
-            state.use,
-            clock=lambda: datetime.now(UTC),
+            use,
+            clock=lambda: now,
             chance=system_chance(),
-            lifetimes=lifetimes,
+            lifetimes=Lifetimes(backdate=timedelta(days=1000)),
         )
         keeper.reconcile()
-        keeping = threading.Thread(target=keeper.run, args=(wake, stopped, Random(0)))  # noqa: S311
-        callers = [threading.Thread(target=state.call_anew) for _ in range(2)]
-        callers.append(threading.Thread(target=state.call_again))
-        for thread in (keeping, *callers):
-            thread.start()
-        eventually(lambda: len(state.issuers) >= 3, seconds=30)
-        state.done.set()
-        stopped.set()
-        wake.set()
-        for thread in (keeping, *callers):
-            thread.join()
-    assert state.errors == []
-    assert len(state.serials) >= 5
-    assert state.requests > 500
+        callers = Callers(api_server, webhook.port)
+        for _ in range(80):
+            now += timedelta(days=10)
+            keeper.reconcile()
+            before = callers.calls.copy()
+            eventually(partial(callers.have_called_since, before), seconds=20)
+        callers.stop()
+    assert callers.errors == []
+    assert len(callers.serials) >= 10
+    assert len(issuers) >= 3
