@@ -16,6 +16,7 @@ from typing import Any
 import kmock
 from kubernetes.client import Configuration
 
+from cluster.api import MERGE
 from cluster.client import DEFAULT_TIMEOUTS, Client, Timeouts
 
 Fault = Callable[[kmock.Request], kmock.Payload]
@@ -111,6 +112,15 @@ class ApiServer:
         path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
         return self.put(path, {"metadata": {"name": name, "namespace": namespace}, "data": data})
 
+    def put_node(self, name: str, **capacity: str) -> Json:
+        """Store a node."""
+        capacity = {"cpu": "4", **capacity}
+        node = {
+            "metadata": {"name": name, "labels": {"zone": "a"}},
+            "status": {"capacity": capacity},
+        }
+        return self.put(f"/api/v1/nodes/{name}", node)
+
     def put_configuration(self, name: str, *webhooks: str) -> Json:
         """Store a webhook configuration without CA bundles."""
         hooks = [{"name": hook, "clientConfig": {"service": {"name": "dind"}}} for hook in webhooks]
@@ -174,13 +184,14 @@ class ApiServer:
         """Answer one request."""
         method, path = request.method.value, request.url.path
         watch = request.params.get("watch") == "true"
+        epoch = self._epoch  # whoever sees the request in the list may drop it
         self.requests.append(f"{'WATCH' if watch else method} {path}")
         for plan in self._plans:
             if plan.times and (plan.method, plan.watch) == (method, watch) and plan.path in path:
                 plan.times -= 1
                 return plan.fault(request)
         if watch:
-            return self._watch(request)
+            return self._watch(request, epoch)
         with self.lock:
             return self._verbs[method](request, path)
 
@@ -197,19 +208,19 @@ class ApiServer:
         return self._store(path, request.data, "ADDED")
 
     def _patch(self, request: kmock.Request, path: str) -> Json:
+        of_status, path = path.endswith("/status"), path.removesuffix("/status")
         body = self._known(path)
         self._check_version(request.data, body)
-        hooks = {hook["name"]: hook for hook in body.get("webhooks", ())}
-        for hook in request.data.get("webhooks", ()):  # a strategic merge, by name
-            merged = hooks[hook["name"]].setdefault("clientConfig", {})
-            merged.update(hook["clientConfig"])
-        labels = {
-            **body["metadata"].get("labels", {}),
-            **request.data["metadata"].get("labels", {}),
-        }
-        body["metadata"]["labels"] = labels
-        if "data" in request.data:
-            body["data"] = {**(body.get("data") or {}), **request.data["data"]}
+        if request.headers["Content-Type"] == MERGE:
+            # Of an object that has a status, each path takes its own part, and drops the other.
+            sent = request.data.items()
+            body = merged(body, {key: part for key, part in sent if (key == "status") == of_status})
+        else:
+            hooks = {hook["name"]: hook for hook in body["webhooks"]}
+            for hook in request.data["webhooks"]:  # a strategic merge, by name
+                hooks[hook["name"]].setdefault("clientConfig", {}).update(hook["clientConfig"])
+        if body == self._known(path):  # what changes nothing makes no new version
+            return body
         return self._store(path, body, "MODIFIED")
 
     def _known(self, path: str) -> Json:
@@ -218,7 +229,7 @@ class ApiServer:
         return copy.deepcopy(self._objects[path])
 
     def _check_version(self, sent: Json, stored: Json) -> None:
-        version = sent["metadata"].get("resourceVersion")
+        version = sent.get("metadata", {}).get("resourceVersion")
         if version is not None and version != stored["metadata"]["resourceVersion"]:
             raise kmock.KubernetesError(409, "Conflict", "the object has been modified")
 
@@ -242,10 +253,9 @@ class ApiServer:
         base = request.url.path.removesuffix(f"/{resource}")
         return request.url.path.endswith(f"/{resource}") and path.startswith(f"{base}/")
 
-    async def _watch(self, request: kmock.Request) -> AsyncIterator[Any]:
+    async def _watch(self, request: kmock.Request, epoch: int) -> AsyncIterator[Any]:
         yield b""
         seen = int(request.params.get("resourceVersion") or self._version)
-        epoch = self._epoch
         for _ in range(int(float(request.params["timeoutSeconds"]) / POLL_SECONDS)):
             with self.lock:
                 dropped, expired = self._epoch != epoch, seen < self._oldest
@@ -287,6 +297,19 @@ def serving(server: ApiServer) -> Iterator[ApiServer]:
         thread.join(10)
         loop.close()
         assert not thread.is_alive(), "the API server of the tests does not stop"
+
+
+def merged(target: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return ``target`` after a merge patch (RFC 7386)."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, part in patch.items():
+        if part is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), part)
+    return result
 
 
 def encoded(data: dict[str, bytes]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.api import EVENT_MESSAGE_BYTES, Cluster, config_maps
+from cluster.api import EVENT_MESSAGE_BYTES, Cluster, config_maps, nodes
 from cluster.client import Timeouts
 from cluster.connect import connect
 from cluster.errors import (
@@ -78,6 +78,39 @@ def test_an_event_names_its_object_and_is_cut_to_what_the_api_takes(api_server: 
     assert EVENT_MESSAGE_BYTES - 3 < len(event["message"].encode()) <= EVENT_MESSAGE_BYTES
     with pytest.raises(ConflictError):
         cluster.create_event(notice)
+
+
+def test_labels_and_capacity_of_a_node_are_patched_and_nothing_else(api_server: ApiServer) -> None:
+    api_server.put_node("node-1")
+    cluster = Cluster(api_server.client())
+    before = cluster.read_node("node-1")
+    cluster.patch_node_labels("node-1", {"dind/driver": "ready", "absent": None})
+    after = cluster.patch_node_capacity("node-1", {"dind/slab-mib": "1024"})
+    assert after.metadata.labels == {**before.metadata.labels, "dind/driver": "ready"}
+    assert after.status.capacity == {"cpu": "4", "dind/slab-mib": "1024"}
+    cluster.patch_node_labels("node-1", {"dind/driver": None})
+    cluster.patch_node_capacity("node-1", {"dind/slab-mib": None, "never/there": None})
+    last = cluster.read_node("node-1")
+    assert (last.metadata.labels, last.status) == (before.metadata.labels, before.status)
+
+
+def test_only_the_node_of_a_name_is_in_its_collection(api_server: ApiServer) -> None:
+    api_server.put_node("node-1")
+    api_server.put_node("node-2")
+    (found,) = api_server.client().list(nodes("node-2")).items
+    assert found.metadata.name == "node-2"
+
+
+def test_an_event_on_what_lies_in_no_namespace_goes_into_the_default_one(
+    api_server: ApiServer,
+) -> None:
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    about = ObjectMeta(name="node-1", uid="u1")
+    notice = Notice(about, "v1", "Node", "node-1.1", "SlabDamaged", "so", "dind-agent", at)
+    Cluster(api_server.client()).create_event(notice)
+    (event,) = api_server.under("/namespaces/default/events/")
+    assert event["metadata"]["namespace"] == "default"
+    assert event["involvedObject"]["namespace"] == ""
 
 
 @pytest.mark.parametrize(
