@@ -235,7 +235,7 @@ def test_headers_without_an_end_are_refused(webhook: Webhook) -> None:
 def test_what_is_no_http_is_turned_away(webhook: Webhook, garbage: bytes) -> None:
     with webhook.connect() as connection:
         connection.sendall(garbage)
-        connection.settimeout(3)
+        connection.settimeout(1)
         with_status = None
         try:
             with_status = status_of(connection)
