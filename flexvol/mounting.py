@@ -13,6 +13,7 @@ from flexvol import filesystem
 from flexvol.allocator import (
     COLD,
     FROM_SPARE,
+    MOUNTED_BEFORE,
     RESUMED,
     Create,
     Plan,
@@ -24,11 +25,11 @@ from flexvol.allocator import (
     gives_way,
 )
 from flexvol.callout import Request
+from flexvol.choice import Choice, record, undo
 from flexvol.errors import BadCallError, CommandError, FileSystemError, NoRoomError, SlabError
 from flexvol.lvm import NoVolumeGroupError
 from flexvol.model import HELD, Inventory, Slab, blank
 from flexvol.node import Mounted, Node
-from flexvol.record import Record
 from flexvol.settle import destroy, discard, settle
 from flexvol.waiting import Line
 
@@ -48,20 +49,6 @@ _PAUSE_SECONDS = 0.5
 
 _PROBE_SECONDS = 0.3
 """How long a slab that is there for the taking may seem open: udev opens what it probes."""
-
-
-class Choice(Record):
-    """A slab recorded as this volume's.
-
-    Attributes:
-        slab: as it is recorded now.
-        before: as it was; None if it was made for this call.
-        outcome: how it was come by.
-    """
-
-    slab: Slab
-    before: "Slab | None"
-    outcome: str
 
 
 class Mounting:
@@ -103,7 +90,7 @@ class Mounting:
 
     def _already(self, found: "Mounted | bool") -> "tuple[str, str]":
         if isinstance(found, Mounted):
-            return found.name, "mounted before"
+            return found.name, MOUNTED_BEFORE
         path = self._request.directory.path
         raise BadCallError(f"something else than a slab is mounted at {path}", "unmount it")
 
@@ -225,9 +212,7 @@ class Mounting:
         before = plan.slab.replace(orphaned=False)
         if plan.outcome == RESUMED:
             return Choice(before, before, RESUMED)
-        slab = self._held(before)
-        lvm.retag(before, slab)
-        return Choice(slab, before, plan.outcome)
+        return record(lvm, Choice(self._held(before), before, plan.outcome), self._log)
 
     def _held(self, slab: Slab) -> Slab:
         """Return a slab as it is recorded once this volume holds it."""
@@ -249,8 +234,7 @@ class Mounting:
         uuid = filesystem.new_uuid()
         slab = self._held(blank(uuid, group, request.size_mib, request.file_system))
         self._hold(slab)
-        lvm.create(slab)
-        return Choice(slab, None, COLD)
+        return record(lvm, Choice(slab, None, COLD), self._log)
 
     def _settle(self, slab: Slab) -> None:
         try:
@@ -277,7 +261,7 @@ class Mounting:
         except OSError as error:
             return self._not_mounted(choice, error)
         except SlabError:
-            self._undo(choice)
+            undo(self._node, choice, self._log)
             raise
         return True
 
@@ -287,7 +271,7 @@ class Mounting:
         self._log.error("not mounted", slab=name, error=str(error))
         damaged = error.errno in _DAMAGED
         if choice.outcome in (RESUMED, COLD) or not (damaged or error.errno == errno.EBUSY):
-            self._undo(choice)
+            undo(self._node, choice, self._log)
             raise FileSystemError(
                 f"slab {name} cannot be mounted at {self._request.directory.path}: {error}",
                 _hint(error, choice.slab.file_system),
@@ -295,26 +279,11 @@ class Mounting:
         if damaged and choice.outcome == FROM_SPARE:
             destroy(self._node, choice.slab, self._log)
             return False
-        self._undo(choice, unchecked=damaged)
+        undo(self._node, choice, self._log, unchecked=damaged)
         if not damaged or name in self._distrusted:
             self._set_aside.add(name)
         self._distrusted.add(name)
         return False
-
-    def _undo(self, choice: Choice, *, unchecked: bool = False) -> None:
-        """Put the record back to what it was before this call."""
-        before = choice.before
-        if before == choice.slab:
-            return
-        try:
-            with self._node.decision() as lvm:
-                if before is None:
-                    lvm.remove([choice.slab])
-                else:
-                    lvm.retag(choice.slab, before.replace(unchecked=unchecked or before.unchecked))
-        except (SlabError, OSError) as error:
-            # What is left is held by this volume: its next mount takes it up or removes it.
-            self._log.error("not undone", slab=choice.slab.name, error=str(error))
 
 
 def _hint(error: OSError, file_system: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import seed
 from tests.guest import machine
 from tests.guest.machine import PROJECT, SHARE_INSIDE, Guest, GuestError
 
@@ -26,6 +27,7 @@ INSIDE = "DIND_TEST_GUEST"
 REPORTS = "reports.jsonl"
 GUESTS_AT_ONCE = 2
 MODULE_TIMEOUT_SECONDS = 1500
+SOAK_TIMEOUT_SECONDS = 6 * 3600
 SLOW_PLUGINS_OFF = "-p no:cacheprovider -p no:kmock -p no:schemathesis"
 """What no node test uses and a guest, where imports are slow, would load for seconds."""
 PYTHON = PROJECT / ".venv" / "bin" / "python"
@@ -117,8 +119,10 @@ class _ModuleRun:
         self.ended = threading.Event()
         share.mkdir(parents=True)
         (share / "tests").write_text("\n".join(item.nodeid for item in items))
+        soaks = any(item.get_closest_marker("soak") for item in items)
+        self._timeout = SOAK_TIMEOUT_SECONDS if soaks else MODULE_TIMEOUT_SECONDS
         self._job = (
-            f"export {INSIDE}=1 PYTHONDONTWRITEBYTECODE=1\n"
+            f"export {INSIDE}=1 PYTHONDONTWRITEBYTECODE=1 {seed.VARIABLE}={seed.choose()}\n"
             f"exec {PYTHON} -m pytest -q {SLOW_PLUGINS_OFF} --report-log={SHARE_INSIDE / REPORTS} "
             f"-m '{config.option.markexpr}' @{SHARE_INSIDE / 'tests'}"
         )
@@ -127,7 +131,7 @@ class _ModuleRun:
         """Run the guest to its end."""
         try:
             self._guest = Guest(self._share, self._job)
-            self._guest.wait(MODULE_TIMEOUT_SECONDS)
+            self._guest.wait(self._timeout)
             self._error = f"the guest has no report of this test\n{self._guest.last_output()}"
         except (GuestError, OSError) as error:
             self._error = str(error)

@@ -46,6 +46,11 @@ class Outcome(NamedTuple):
     killed: bool
     answer: Answer | None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it answered that it failed."""
+        return self.answer is not None and self.answer.status != "Success"
+
 
 def disturb(host: Host, disturbance: Disturbance, *call: str) -> Outcome:
     """Make one call of the driver, disturbed; wait until the driver has ended.

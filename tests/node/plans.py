@@ -120,6 +120,8 @@ class Plan:
         arrange: makes the node such that the call has to do it.
         steps: what it does then, where nothing disturbs it.
         anew: each time needs a namespace that has no slabs yet.
+        only_room_for: how many slabs the disk has room for; None for as many as are wanted.
+        can_discard: whether the disk can be told to forget.
         settings: of the node.
     """
 
@@ -128,10 +130,18 @@ class Plan:
     arrange: Callable[[Play], object]
     steps: str
     anew: bool = False
+    only_room_for: int | None = None
+    can_discard: bool = True
     settings: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.name
+
+    def disk_mib(self, file_system: str) -> int:
+        """Return the size of a disk for this plan."""
+        size_mib = SIZE_MIB[file_system]
+        # LVM's metadata area and what is lost to alignment come on top.
+        return 12 + size_mib * (self.only_room_for or 40)
 
     def play(self, host: Host, take: int, file_system: str) -> Play:
         """Return pods for which everything is arranged."""
@@ -370,10 +380,11 @@ RECONCILIATIONS = (
 SPARE = Plan("spare", "mount", _a_spare, "lvchange mount", anew=True, settings=A_SPARE)
 MAKING_ROOM = (
     Plan("room-of-two", "mount", _two_of_another,
-         "lvchange discard discard lvremove lvcreate mkfs mount"),
-    Plan("room-of-doomed", "mount", _doomed_beside_used, "discard lvremove lvcreate mkfs mount"),
+         "lvchange discard discard lvremove lvcreate mkfs mount", only_room_for=2),
+    Plan("room-of-doomed", "mount", _doomed_beside_used, "discard lvremove lvcreate mkfs mount",
+         only_room_for=2),
+    Plan("room-without-discards", "mount", _two_of_another, "lvremove lvcreate mkfs mount",
+         only_room_for=2, can_discard=False),
 )
-MAKING_ROOM_WITHOUT_DISCARDS = Plan(
-    "room-without-discards", "mount", _two_of_another, "lvremove lvcreate mkfs mount")
-"""On a disk that cannot be told to forget."""
+ALL_PLANS = (*MOUNTS, *RESUMING_MOUNTS, *UNMOUNTS, *RECONCILIATIONS, SPARE, *MAKING_ROOM)
 # fmt: on

@@ -9,33 +9,14 @@ import pytest
 from tests.node import invariants
 from tests.node.disturbances import Disturbance, HereKubelet, disturb, reconcile_here
 from tests.node.host import Host, run
-from tests.node.matrix import ALTERNATELY, a_node, kill_at_every_step
-from tests.node.plans import MAKING_ROOM, MAKING_ROOM_WITHOUT_DISCARDS, Plan
-
-ROOM_FOR_TWO_MIB = 2 * 64 + 12
-"""A disk of two slabs, LVM's metadata area, and what is lost to alignment."""
+from tests.node.matrix import ALTERNATELY, a_node, discard_limit, kill_at_every_step
+from tests.node.plans import MAKING_ROOM, Plan
 
 
 @pytest.mark.parametrize("plan", MAKING_ROOM, ids=str)
 def test_room_is_made_for_the_next_call(tmp_path: Path, plan: Plan) -> None:
-    with a_node(tmp_path, disk_mib=ROOM_FOR_TWO_MIB) as host:
+    with a_node(tmp_path, plan.disk_mib("ext4"), can_discard=plan.can_discard) as host:
         kill_at_every_step(host, plan, "ext4", ALTERNATELY)
-
-
-def test_room_is_made_on_a_disk_that_cannot_discard(tmp_path: Path) -> None:
-    with a_node(tmp_path, disk_mib=ROOM_FOR_TWO_MIB) as host:
-        forbid_discards(host.disks[0])
-        kill_at_every_step(host, MAKING_ROOM_WITHOUT_DISCARDS, "ext4", ALTERNATELY)
-
-
-def forbid_discards(device: str) -> None:
-    """Make a disk that cannot be told to forget."""
-    discard_limit(device).write_text("0")
-
-
-def discard_limit(device: str) -> Path:
-    """Return the file that says how much of a disk may be discarded at once."""
-    return Path(f"/sys/block/{Path(device).name}/queue/discard_max_bytes")
 
 
 @pytest.mark.parametrize("call", ["setup", "mount"])
