@@ -15,7 +15,10 @@ from flexvol.bundle.layout import FLAGS, PYTHON, Description, contents, write_de
 from flexvol.install.errors import InstallError
 from flexvol.install.store import GRACE_SECONDS, Store
 
-LATER = time.time() + 2 * GRACE_SECONDS
+
+def later() -> float:
+    """Return a time at which no grace of now still runs."""
+    return time.time() + 2 * GRACE_SECONDS
 
 
 def small_bundle(folder: Path, version: str) -> Path:
@@ -103,10 +106,10 @@ def test_a_superseded_bundle_is_kept_until_its_last_call_has_ended(
     store.make_current(second)
     with call_running_from(first):
         assert store.runs(first)
-        assert store.sweep(LATER) == []
+        assert store.sweep(later()) == []
         assert store.bundles() == [first, second]
     assert not store.runs(first)
-    assert store.sweep(LATER) == [first]
+    assert store.sweep(later()) == [first]
     assert store.bundles() == [second]
 
 
@@ -116,7 +119,7 @@ def test_a_call_that_has_just_begun_is_given_time_to_reach_its_interpreter(
     for source in (old, new):
         store.make_current(store.put(source))
     assert store.sweep() == []
-    assert len(store.sweep(LATER)) == 1
+    assert len(store.sweep(later())) == 1
 
 
 def test_the_link_leads_to_the_current_entry(store: Store, old: Path, new: Path) -> None:
@@ -131,5 +134,5 @@ def test_the_link_leads_to_the_current_entry(store: Store, old: Path, new: Path)
 def test_the_current_bundle_is_never_swept(store: Store, old: Path) -> None:
     bundle = store.put(old)
     store.make_current(bundle)
-    assert store.sweep(LATER) == []
+    assert store.sweep(later()) == []
     assert json.loads((bundle / "bundle.json").read_text())["version"] == "1.0"
