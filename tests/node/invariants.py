@@ -97,6 +97,11 @@ def check_no_leak(host: Host) -> None:
     assert host.slabs() == []
 
 
+def has_group() -> bool:
+    """Tell whether there is a volume group yet."""
+    return run("vgs", "--noheadings", "-o", "vg_name", "-S", f"vg_name={GROUP}") != ""
+
+
 def is_made(host: Host, slab: Slab) -> bool:
     """Tell whether a slab's device carries the file system that its record names."""
     device = Path(host.device(slab.name))

@@ -35,7 +35,7 @@ class Kubelet:
         self.root = root
         self.environ = dict(environ)
         self.command = command
-        (root / "pods").mkdir(parents=True)
+        (root / "pods").mkdir(parents=True, exist_ok=True)
 
     def directory(self, pod: str, volume: str = "graph", driver: str = "dind~slab") -> Path:
         """Return where a pod's volume is mounted."""

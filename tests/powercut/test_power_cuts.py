@@ -1,0 +1,90 @@
+"""The whole node loses its power, again and again, and keeps its disk."""
+
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.guest import machine
+from tests.guest.machine import Guest
+from tests.seed import dice
+
+DISK_MIB = {"device": 420, "file": 600}
+"""The disk, or the one that the pool's file lies on: room for all pods at once and some more."""
+PATIENCE_SECONDS = 240
+
+
+class Node:
+    """A node whose power can be cut: ``life.py``, boot after boot.
+
+    Args:
+        place: a folder of its own.
+        pool: where its disk comes from, ``device`` or ``file``.
+        fate: what decides when the power goes.
+    """
+
+    def __init__(self, place: Path, pool: str, fate: random.Random) -> None:
+        self._share = place / "share"
+        (self._share / "node").mkdir(parents=True)
+        self._disk = place / "disk"
+        with self._disk.open("wb") as stream:
+            stream.truncate(DISK_MIB[pool] << 20)
+        self._pool = pool
+        self._fate = fate
+        self._boots = 0
+
+    def live_until_the_power_goes(self) -> None:
+        """Boot, and cut the power: most times while pods come and go, some times before that."""
+        with self._boot() as guest:
+            recovered = self._share / f"recovered-{self._boots}"
+            hasty = self._fate.random() < 0.25
+            until = time.monotonic() + (self._fate.uniform(1, 6) if hasty else PATIENCE_SECONDS)
+            while time.monotonic() < until and not recovered.exists() and guest.running():
+                time.sleep(0.02)
+            if not hasty:
+                time.sleep(self._fate.uniform(0, 3))
+            assert guest.running(), guest.last_output()
+            assert hasty or recovered.exists(), guest.last_output()
+            guest.power_cut()
+
+    def come_to_rest(self) -> None:
+        """Boot a last time, end all pods, and see that nothing is lost."""
+        with self._boot("--last") as guest:
+            assert guest.wait(PATIENCE_SECONDS) == 0, guest.last_output()
+
+    def mounts(self) -> int:
+        """Return how many mounts were answered in all of its life."""
+        return (self._share / "node" / "ledger").read_text().count('"mounted"')
+
+    def _boot(self, *arguments: str) -> Guest:
+        self._boots += 1
+        given = (f"--pool={self._pool}", f"--boot={self._boots}", f"--seed={self._fate.random()}")
+        command = (sys.executable, "-m", "tests.powercut.life", *given, *arguments)
+        return Guest(self._share, f"exec {' '.join(command)}", disk=self._disk)
+
+
+def cut_the_power(place: Path, pool: str, cuts: int, name: str) -> None:
+    """Have a node live through as many power cuts."""
+    machine.fetch()
+    node = Node(place, pool, dice(f"{name} {pool}"))
+    for _ in range(cuts):
+        node.live_until_the_power_goes()
+    node.come_to_rest()
+    assert node.mounts() > cuts, "too little went on for the cuts to mean anything"
+
+
+@pytest.mark.parametrize("pool", ["device", "file"])
+def test_nothing_is_lost_or_shared_over_a_few_power_cuts(tmp_path: Path, pool: str) -> None:
+    cut_the_power(tmp_path, pool, 3, "a few")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("run", range(3))
+@pytest.mark.parametrize("pool", ["device", "file"])
+def test_nothing_is_lost_or_shared_over_many_power_cuts(
+    tmp_path: Path, pool: str, run: int
+) -> None:
+    cut_the_power(tmp_path, pool, 20, f"many {run}")
