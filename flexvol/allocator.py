@@ -59,6 +59,8 @@ WARM = "warm"
 RESUMED = "resumed"
 FROM_SPARE = "spare"
 COLD = "cold"
+MOUNTED_BEFORE = "mounted before"
+"""How a mount came by its slab."""
 
 
 def decide(request: Request, inventory: Inventory) -> Plan:
