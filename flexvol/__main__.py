@@ -27,13 +27,19 @@ ADMIN = ("setup", "reconcile", "status", "version", "--version", "help", "--help
 def start(
     arguments: "list[str]", environ: "Mapping[str, str]", watcher: "Watcher" = unwatched
 ) -> "NoReturn":
-    """Serve the kubelet's calls, and an admin's.
+    """Serve the kubelet's calls and an admin's, or be the node's agent.
 
     Args:
         arguments: the call and what goes with it.
         environ: the environment.
         watcher: told of every step; only tests pass one.
     """
+    if arguments[:1] == ["agent"]:
+        try:
+            from flexvol.agent.main import main as agent
+        except ModuleNotFoundError as error:
+            sys.exit(f"slab agent: the image has the agent, a bundle has not: {error}")
+        sys.exit(agent(arguments[1:], environ))
     if arguments[:1] and arguments[0] in ADMIN:
         from flexvol.admin import main as admin
 

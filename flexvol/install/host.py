@@ -36,6 +36,12 @@ class Host:
             command = ["nsenter", "--target", str(self._pid), *NAMESPACES, "--", *command]
         return run(command, patience_seconds=PATIENCE_SECONDS)[1]
 
+    def path(self, path: Path) -> Path:
+        """Return where a path of the host is seen from here; its links must not be absolute."""
+        if self._pid is None:
+            return path
+        return self.proc / str(self._pid) / "root" / path.relative_to("/")
+
     def mounted_volumes(self, folders: frozenset[str]) -> list[str]:
         """Return where volumes are mounted of drivers with these folder names.
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from random import Random
@@ -25,6 +25,7 @@ from cluster.follow import (
 )
 from cluster.objects import ConfigMap
 from tests.cluster.apiserver import CONFIG_MAPS, ApiServer, drop, hang, status, stream
+from tests.waiting import eventually
 
 PATH = "/api/v1/namespaces/{}/configmaps/dind-defaults"
 LIST, WATCH = f"GET {CONFIG_MAPS}", f"WATCH {CONFIG_MAPS}"
@@ -64,13 +65,6 @@ class Following:
 
 def image(item: ConfigMap) -> str:
     return (item.data or {}).get("image", "")
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.005)
 
 
 def watching(server: ApiServer, count: int = 1) -> None:
