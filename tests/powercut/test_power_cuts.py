@@ -75,6 +75,7 @@ def cut_the_power(place: Path, pool: str, cuts: int, name: str) -> None:
     assert node.mounts() > cuts, "too little went on for the cuts to mean anything"
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("pool", ["device", "file"])
 def test_nothing_is_lost_or_shared_over_a_few_power_cuts(tmp_path: Path, pool: str) -> None:
     cut_the_power(tmp_path, pool, 3, "a few")

@@ -192,7 +192,7 @@ class Watching:
 
 @contextmanager
 def watching(server: ApiServer) -> Iterator[Watching]:
-    client = server.client(Timeouts(read=10, watch=60))
+    client = server.client(Timeouts(read=2, watch=60))
     follower = Follower(client, config_maps(DEFAULTS_CONFIGMAP), random=Random(0))  # noqa: S311
     state = Watching()
     run = partial(follow_cluster, follower, state.defaults, state.faults.append, state.lost.append)
