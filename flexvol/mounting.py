@@ -26,7 +26,14 @@ from flexvol.allocator import (
 )
 from flexvol.callout import Request
 from flexvol.choice import Choice, record, undo
-from flexvol.errors import BadCallError, CommandError, FileSystemError, NoRoomError, SlabError
+from flexvol.claims import Claims
+from flexvol.errors import (
+    BadCallError,
+    CommandError,
+    FileSystemError,
+    NoRoomError,
+    SlabError,
+)
 from flexvol.lvm import NoVolumeGroupError
 from flexvol.model import HELD, Inventory, Slab, blank
 from flexvol.node import Mounted, Node
@@ -35,7 +42,6 @@ from flexvol.waiting import Line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from flexvol.lock import Lock
     from flexvol.log import Log
     from flexvol.lvm import Lvm
 
@@ -45,10 +51,6 @@ _DAMAGED = (errno.EINVAL, errno.EUCLEAN, errno.EBADMSG, errno.EIO, errno.ENODATA
 
 _PAUSE_SECONDS = 0.5
 """Between two looks of a call that waits for room."""
-
-
-_PROBE_SECONDS = 0.3
-"""How long a slab that is there for the taking may seem open: udev opens what it probes."""
 
 
 class Mounting:
@@ -64,8 +66,7 @@ class Mounting:
         self._node = node
         self._request = request
         self._log = log
-        self._claims: dict[str, Lock] = {}
-        self._set_aside: set[str] = set()
+        self._claims = Claims(node, request.directory.path, log)
         self._distrusted: set[str] = set()
         self._line = Line(node.settings.run_dir, node.locks)
         self._deadline = time.monotonic() + node.settings.wait_seconds
@@ -86,7 +87,7 @@ class Mounting:
                     return choice.slab.name, choice.outcome
         finally:
             self._line.leave()
-            self._release_claims()
+            self._claims.release()
 
     def _already(self, found: "Mounted | bool") -> "tuple[str, str]":
         if isinstance(found, Mounted):
@@ -127,26 +128,21 @@ class Mounting:
             raise NoRoomError(
                 f"{plan.reason}; waited {waited} s", "it is tried again until other pods end"
             )
-        self._release_claims()
+        self._claims.start_over()
         time.sleep(_PAUSE_SECONDS)
-        self._set_aside.clear()
-
-    def _release_claims(self) -> None:
-        while self._claims:
-            self._claims.popitem()[1].release()
 
     def _plan(self, lvm: "Lvm") -> Plan:
         """Return a plan whose slabs are all claimed and are what their records say."""
         while True:
-            inventory = self._visible(self._inventory(lvm))
+            inventory = self._claims.visible(self._inventory(lvm))
             plan = decide(self._request, inventory)
             earlier = self._line.before_me()
             if gives_way(plan, earlier, inventory):
                 return Wait(f"{len(earlier)} earlier pods wait for room too")
             if isinstance(plan, Take | Settle):
-                fit = self._claim(lvm, plan.slab)
+                fit = self._claims.claim(lvm, plan.slab)
             elif isinstance(plan, Create):
-                fit = all(map(self._claim_for_removal, plan.removals))
+                fit = all(map(self._claims.claim_for_removal, plan.removals))
             else:
                 fit = True
             if fit:
@@ -158,50 +154,6 @@ class Mounting:
         except NoVolumeGroupError:
             self._log.info("pool", done=self._node.provide(lvm))
             return lvm.inventory()
-
-    def _visible(self, inventory: Inventory) -> Inventory:
-        slabs = (slab for slab in inventory.slabs if slab.name not in self._set_aside)
-        return self._node.observe(inventory.replace(slabs=tuple(slabs)))
-
-    def _claim(self, lvm: "Lvm", slab: Slab) -> bool:
-        """Claim a slab to be used; where that cannot be, see to it that it is not chosen again."""
-        if not self._hold(slab):
-            return False
-        state = self._node.look(slab, patience_seconds=_PROBE_SECONDS)
-        if state == filesystem.INACTIVE:
-            try:
-                lvm.activate(slab)
-            except CommandError as error:
-                self._log.error("not activated", slab=slab.name, error=str(error))
-            state = self._node.look(slab)
-        if state == filesystem.READABLE:
-            return True
-        self._log.info("passed over", slab=slab.name, state=state)
-        if state == filesystem.HALF_MADE:
-            lvm.remove([slab])
-        else:
-            self._set_aside.add(slab.name)
-        self._claims.pop(slab.name).release()
-        return False
-
-    def _claim_for_removal(self, slab: Slab) -> bool:
-        if not self._hold(slab):
-            return False
-        if self._node.look(slab) != filesystem.OPEN:
-            return True
-        self._set_aside.add(slab.name)
-        self._claims.pop(slab.name).release()
-        return False
-
-    def _hold(self, slab: Slab) -> bool:
-        if slab.name in self._claims:
-            return True
-        claim = self._node.locks.claim(slab.name)
-        if claim is None:
-            self._set_aside.add(slab.name)
-            return False
-        self._claims[slab.name] = claim
-        return True
 
     def _remembers(self, slab: Slab) -> bool:
         """Tell whether a slab holds what the disk can be told to forget, and has not been yet."""
@@ -233,7 +185,7 @@ class Mounting:
         group, request = lvm.inventory().group, self._request
         uuid = filesystem.new_uuid()
         slab = self._held(blank(uuid, group, request.size_mib, request.file_system))
-        self._hold(slab)
+        self._claims.hold(slab)
         return record(lvm, Choice(slab, None, COLD), self._log)
 
     def _settle(self, slab: Slab) -> None:
@@ -241,7 +193,7 @@ class Mounting:
             settle(self._node, slab.replace(orphaned=False), self._log)
         except (CommandError, OSError) as error:
             self._log.error("not settled", slab=slab.name, error=str(error))
-            self._set_aside.add(slab.name)
+            self._claims.set_aside(slab)
 
     def _mount(self, choice: Choice) -> bool:
         """Make or check the chosen slab and mount it; return False where another is to be chosen.
@@ -281,7 +233,7 @@ class Mounting:
             return False
         undo(self._node, choice, self._log, unchecked=damaged)
         if not damaged or name in self._distrusted:
-            self._set_aside.add(name)
+            self._claims.set_aside(choice.slab)
         self._distrusted.add(name)
         return False
 

@@ -75,6 +75,8 @@ class Watcher:
 
     def _fail(self, step: str) -> None:
         if step in SYSTEM_CALLS:
+            if self._moment == "after":
+                return  # one that was done never says that it failed
             raise OSError(errno.EIO, "a disturbance of the test's")
         raise CommandError([step], 5, "a disturbance of the test's")
 

@@ -50,8 +50,9 @@ class Point(NamedTuple):
             AssertionError: a call that followed did not succeed, or an invariant did not hold.
         """
         try:
-            play = self.plan.play(host, take, file_system)
-            before = held_by(play) if self.disturbance.deed == "fail" else ()
+            killed_only = self.disturbance.deed == "kill"
+            play = self.plan.play(host, take, file_system, anew=not killed_only)
+            before = () if killed_only else held_by(play)
             outcome = play.disturb(self.plan.call, self.disturbance)
             if outcome.failed and self.plan.call == "mount":
                 assert not os.path.ismount(host.directory(play.pod))
@@ -163,6 +164,7 @@ def a_node(place: Path, disk_mib: int = 4096, *, can_discard: bool = True) -> It
         if not can_discard:
             discard_limit(host.disks[0]).write_text("0")
         host.configure()
+        assert host.admin("setup").returncode == 0
         yield host
         leave(host)
 

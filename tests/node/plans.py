@@ -143,13 +143,20 @@ class Plan:
         # LVM's metadata area and what is lost to alignment come on top.
         return 12 + size_mib * (self.only_room_for or 40)
 
-    def play(self, host: Host, take: int, file_system: str) -> Play:
-        """Return pods for which everything is arranged."""
+    def play(self, host: Host, take: int, file_system: str, *, anew: bool = False) -> Play:
+        """Return pods for which everything is arranged.
+
+        Args:
+            host: the node.
+            take: a number that no other play of this plan has on this node.
+            file_system: of the pods' volumes.
+            anew: in a namespace that has no slabs yet.
+        """
         if self.call == "reconcile":
             host.configure()
             reconcile_here(host)
         host.configure(**self.settings)
-        name = f"{self.name}-{take}" if self.anew else self.name
+        name = f"{self.name}-{take}" if anew or self.anew else self.name
         play = Play(host, name, take, file_system)
         self.arrange(play)
         return play
