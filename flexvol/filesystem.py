@@ -25,6 +25,9 @@ _XFS_IN_PROGRESS_AT = 126
 """Not 0 until mkfs.xfs has written all the rest (xfs_format.h: sb_inprogress). mkfs.ext4 writes its
 superblock last of all (e2fsprogs, lib/ext2fs/closefs.c)."""
 
+_SENSELESS = (errno.EINVAL, errno.EUCLEAN, errno.EBADMSG)
+"""What mount(2) answers where it read the device, and it holds no file system or a broken one."""
+
 _PEEPHOLE = "/mnt"
 """Any directory that is always there: only a child in a mount namespace of its own uses it."""
 
@@ -77,10 +80,13 @@ def look(device: str, file_system: str, uuid: str) -> str:
 
 
 def check(device: str, file_system: str) -> bool:
-    """Repair a file system that nobody uses; return whether it is sound now.
+    """Check a file system that nobody uses; return whether it is sound.
+
+    A graph is a cache: what takes more to repair than a journal does is not sound.
 
     Raises:
         CommandError: it could not be told; the file system may well be sound.
+        OSError: as CommandError.
     """
     if file_system == EXT4:
         return _check_ext4(device)
@@ -103,17 +109,23 @@ def _check_ext4(device: str) -> bool:
 
 
 def _check_xfs(device: str) -> bool:
-    # xfs_repair(8): 1 is a failure to repair, 2 a log that only a mount can replay.
-    failed, dirty_log = 1, 2
-    argv = ["xfs_repair", device]
-    status, _ = run(argv, accept=(0, failed, dirty_log))
-    if status == dirty_log:
-        try:
-            inside(device, XFS)
-        except OSError:
+    try:
+        inside(device, XFS)  # replays the log, without which there is nothing to check
+    except OSError as error:
+        if error.errno in _SENSELESS:
             return False
-        status, _ = run(argv, accept=(0, failed))
-    return status == 0
+        raise
+    # xfs_repair(8): 1 is corruption, or that it could not do its work.
+    corrupt = 1
+    look = ["xfs_repair", "-n", device]
+    status, _ = run(look, accept=(0, corrupt))
+    if status == 0:
+        return True
+    status, _ = run(["xfs_repair", device], accept=(0, corrupt))
+    can_work = status == 0
+    if not can_work:
+        raise CommandError(look, corrupt, "it could not do its work")
+    return False
 
 
 def inside(device: str, file_system: str) -> Contents:
