@@ -67,7 +67,8 @@ class Mounting:
         self._request = request
         self._log = log
         self._claims = Claims(node, request.directory.path, log)
-        self._distrusted: set[str] = set()
+        self._discarded: set[str] = set()
+        self._failed_to_mount: set[str] = set()
         self._line = Line(node.settings.run_dir, node.locks)
         self._deadline = time.monotonic() + node.settings.wait_seconds
 
@@ -112,7 +113,7 @@ class Mounting:
         if isinstance(plan, Create):
             for slab in used:
                 discard(self._node, slab, self._log)
-                self._distrusted.add(slab.name)
+                self._discarded.add(slab.name)
         elif isinstance(plan, Settle):
             self._settle(plan.slab)
         elif isinstance(plan, Wait):
@@ -157,7 +158,7 @@ class Mounting:
 
     def _remembers(self, slab: Slab) -> bool:
         """Tell whether a slab holds what the disk can be told to forget, and has not been yet."""
-        forgotten = slab.name in self._distrusted or slab.uses == 0
+        forgotten = slab.name in self._discarded or slab.uses == 0
         return not forgotten and self._node.can_discard(slab)
 
     def _take(self, lvm: "Lvm", plan: Take) -> Choice:
@@ -232,9 +233,9 @@ class Mounting:
             destroy(self._node, choice.slab, self._log)
             return False
         undo(self._node, choice, self._log, unchecked=damaged)
-        if not damaged or name in self._distrusted:
+        if not damaged or name in self._failed_to_mount:
             self._claims.set_aside(choice.slab)
-        self._distrusted.add(name)
+        self._failed_to_mount.add(name)
         return False
 
 
