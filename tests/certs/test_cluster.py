@@ -54,7 +54,7 @@ class Replica:
         self.now = START
         self.used: list[Credentials] = []
         self.keeper = Keeper(
-            Cluster(server.client(Timeouts(read=0.3))),
+            Cluster(server.client(Timeouts(read=3))),
             PLACE,
             self.use,
             clock=lambda: self.now + skew,
