@@ -16,10 +16,11 @@ from cluster.api import Cluster
 from cluster.errors import ClusterError, ConflictError, StatusError, UnavailableError
 from cluster.follow import Follower, Listed, Lost, Put, Removed, retry_seconds
 from cluster.objects import Node
+from flexvol.agent.changes import capacity_changes, label_changes
 from flexvol.agent.incidents import Incident
 from flexvol.agent.outbox import Outbox
 from flexvol.agent.telemetry import Telemetry
-from flexvol.agent.wanted import Wanted, capacity_changes, label_changes
+from flexvol.agent.wanted import Wanted
 
 log = structlog.get_logger()
 

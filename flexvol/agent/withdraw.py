@@ -8,7 +8,7 @@ import structlog
 
 from cluster.api import Cluster
 from cluster.errors import NotFoundError
-from flexvol.agent.wanted import removals
+from flexvol.agent.changes import removals
 
 log = structlog.get_logger()
 

@@ -3,16 +3,9 @@
 import pytest
 
 from cluster.objects import Node, NodeStatus, ObjectMeta
+from flexvol.agent.changes import capacity_changes, label_changes, removals
 from flexvol.agent.report import failed
-from flexvol.agent.wanted import (
-    MOST_WARM,
-    NOT_READY,
-    Wanted,
-    capacity_changes,
-    label_changes,
-    removals,
-    wanted,
-)
+from flexvol.agent.wanted import MOST_WARM, NOT_READY, Wanted, wanted
 from flexvol.contract import DRIVER_LABEL, SLAB_RESOURCE, SlabOptions, warm_label
 from tests.agent.make import report, slab
 from tests.webhook.pods import injected, labelled, settings
