@@ -20,6 +20,8 @@ _MAKE = {
     XFS: ["mkfs.xfs", "-q", "-f", "-K", "-n", "ftype=1"],
 }
 _EXT4_MAGIC_AT, _EXT4_MAGIC, _EXT4_UUID_AT = 1024 + 0x38, b"\x53\xef", 1024 + 0x68
+_EXT4_STATE_AT, _EXT4_ERRORS = 1024 + 0x3A, 0x02
+"""The kernel's Documentation/filesystems/ext4/super.rst: s_state, "errors detected"."""
 _XFS_MAGIC_AT, _XFS_MAGIC, _XFS_UUID_AT = 0, b"XFSB", 32
 _XFS_IN_PROGRESS_AT = 126
 """Not 0 until mkfs.xfs has written all the rest (xfs_format.h: sb_inprogress). mkfs.ext4 writes its
@@ -126,6 +128,22 @@ def _check_xfs(device: str) -> bool:
     if not can_work:
         raise CommandError(look, corrupt, "it could not do its work")
     return False
+
+
+def has_errors(device: str, file_system: str) -> bool:
+    """Tell whether the kernel has met errors in a file system that is mounted no more.
+
+    It notes them in the superblock of ext4, whose journal then may not hold all that it should. An
+    xfs is shut down by its first error, and its log is replayed by the next mount.
+    """
+    if file_system != EXT4:
+        return False
+    try:
+        with open(device, "rb") as stream:
+            start = stream.read(2048)
+    except OSError:
+        return True
+    return bool(start[_EXT4_STATE_AT] & _EXT4_ERRORS)
 
 
 def inside(device: str, file_system: str) -> Contents:

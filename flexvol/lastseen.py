@@ -40,13 +40,19 @@ class LastSeen:
             pass
 
     def keep(self, inventory: Inventory) -> bool:
-        """Keep ``inventory`` if it is what the disks say too; tell whether it is."""
+        """Keep ``inventory`` if it is what the disks say too; tell whether it is.
+
+        Where there is no room to keep it, the next call asks LVM again.
+        """
         if not is_current(inventory):
             return False
         draft = self._path + ".new"
-        with open(draft, "w", encoding="utf-8") as stream:
-            stream.write(_format(inventory))
-        os.replace(draft, self._path)
+        try:
+            with open(draft, "w", encoding="utf-8") as stream:
+                stream.write(_format(inventory))
+            os.replace(draft, self._path)
+        except OSError:
+            self.forget()
         return True
 
 

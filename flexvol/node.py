@@ -3,12 +3,13 @@
 What a step changes outlives the call; what lies between two steps does not.
 """
 
+import binascii
 import os
 import time
 
 from flexvol import filesystem, mounts
 from flexvol.lastseen import LastSeen
-from flexvol.lock import Locks
+from flexvol.lock import Lock, Locks
 from flexvol.lvm import Lvm, device_path, split_device_name
 from flexvol.model import HELD, NAME_PREFIX, Inventory, Slab
 from flexvol.record import Record
@@ -20,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from flexvol.callout import VolumeDirectory
     from flexvol.step import Watcher
+
+_MOUNTING_SECONDS = 60.0
 
 _CLOSING_SECONDS = 1.0
 """How long a slab may seem open after its last unmount: the kernel closes it a little later."""
@@ -49,6 +52,16 @@ class Node:
         self.settings = settings
         self.locks = Locks(settings.run_dir)
         self._watcher = watcher
+
+    def volume_lock(self, directory: "VolumeDirectory") -> Lock:
+        """Take the lock of a volume's directory, after another call for it if need be.
+
+        Raises:
+            BusyError: the other call takes longer than waiting for room and mounting may take.
+        """
+        # Its own name may be longer than a file's name can be.
+        name = f"{directory.pod_uid[:64]}-{binascii.crc32(directory.path.encode()):08x}"
+        return self.locks.volume(name, self.settings.wait_seconds + _MOUNTING_SECONDS)
 
     def decision(self) -> Lvm:
         """Take the decision lock and return the volume group, for as long as it is held.
@@ -114,9 +127,13 @@ class Node:
             filesystem.make(self.device(slab), slab.file_system, slab.uuid)
 
     def check(self, slab: Slab) -> bool:
-        """Repair a slab's file system; return whether it is sound now."""
+        """Check a slab's file system; return whether it is sound."""
         with Step(self._watcher, "fsck"):
             return filesystem.check(self.device(slab), slab.file_system)
+
+    def has_errors(self, slab: Slab) -> bool:
+        """Tell whether the kernel has met errors in a slab that is mounted no more."""
+        return filesystem.has_errors(self.device(slab), slab.file_system)
 
     def inside(self, slab: Slab) -> Contents:
         """Return what a slab holds that is mounted nowhere."""

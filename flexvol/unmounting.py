@@ -82,17 +82,18 @@ def _record(
             lvm.retag(slab, slab.replace(phase=BUSY))
             return None
         what = fate(contents, anonymous=slab.anonymous, full_percent=node.settings.full_percent)
+        errors = node.has_errors(slab)
         log.info(
             "released",
             slab=name,
             scope=slab.scope,
             used_percent=contents.used_percent and round(contents.used_percent, 1),
             delete=what.delete,
-            reason=what.reason,
+            reason="its file system met errors" if errors else what.reason,
         )
         if what.delete:
             return slab
-        lvm.retag(slab, freed(slab, inventory.next_release(), unchecked=what.unchecked))
+        lvm.retag(slab, freed(slab, inventory.next_release(), unchecked=what.unchecked or errors))
         return None
 
 
