@@ -1,6 +1,5 @@
 """The kubelet's calls, each answered with one reply, whatever happens."""
 
-import binascii
 import time
 
 from flexvol.callout import (
@@ -94,7 +93,7 @@ def _mount(
         raise settings
     request = read_mount(rest[0], rest[1], settings)
     node = Node(settings, watcher)
-    with node.locks.volume(_lock_name(request.directory)) as lock:
+    with node.volume_lock(request.directory) as lock:
         slab, outcome = Mounting(node, request, log).run()
         lock.remove()
     log.info(
@@ -112,14 +111,9 @@ def _unmount(directory: VolumeDirectory, settings: Settings, log: Log, watcher: 
     from flexvol.unmounting import unmount
 
     node = Node(settings, watcher)
-    with node.locks.volume(_lock_name(directory)) as lock:
+    with node.volume_lock(directory) as lock:
         unmount(node, directory, log)
         lock.remove()
-
-
-def _lock_name(directory: VolumeDirectory) -> str:
-    """Return a file name for a volume: its own may be longer than a file's name can be."""
-    return f"{directory.pod_uid[:64]}-{binascii.crc32(directory.path.encode()):08x}"
 
 
 def _since(started: float) -> int:

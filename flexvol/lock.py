@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 DECISION_PATIENCE_SECONDS = 330.0
 """Longer than any one command may take under it."""
 
-VOLUME_PATIENCE_SECONDS = 60.0
-
 _LONGEST_PAUSE_SECONDS = 0.05
 
 
@@ -82,13 +80,13 @@ class Locks:
             )
         return lock
 
-    def volume(self, name: str) -> Lock:
+    def volume(self, name: str, patience_seconds: float) -> Lock:
         """Take the lock of one volume directory, named by ``name``.
 
         Raises:
-            BusyError: another call for it does not end.
+            BusyError: another call for it does not end in time.
         """
-        lock = self._take(f"volumes/{name}", VOLUME_PATIENCE_SECONDS)
+        lock = self._take(f"volumes/{name}", patience_seconds)
         if lock is None:
             raise BusyError("another call for this volume still runs", "it will be asked again")
         return lock
@@ -99,7 +97,7 @@ class Locks:
 
     def ticket(self, name: str) -> Lock:
         """Lock a file of this call's own."""
-        lock = self._take(f"waiting/{name}", VOLUME_PATIENCE_SECONDS)
+        lock = self._take(f"waiting/{name}", DECISION_PATIENCE_SECONDS)
         if lock is None:
             raise BusyError("a place in the line could not be had")
         return lock

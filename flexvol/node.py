@@ -8,6 +8,7 @@ import os
 import time
 
 from flexvol import filesystem, mounts
+from flexvol.errors import BadCallError
 from flexvol.lastseen import LastSeen
 from flexvol.lock import Lock, Locks
 from flexvol.lvm import Lvm, device_path, split_device_name
@@ -165,7 +166,12 @@ class Node:
         return filesystem.measure(directory.path)
 
     def mounted_at(self, directory: "VolumeDirectory") -> "Mounted | bool":
-        """Return the slab mounted at a directory, True if something else is, False if nothing."""
+        """Return the slab mounted at a directory, True if something else is, False if nothing.
+
+        Raises:
+            BadCallError: a link leads from it to where perhaps another pod's volume is.
+        """
+        _refuse_links(directory)
         found = mounts.mounted_at(directory.path)
         if not found:
             return False
@@ -194,7 +200,7 @@ def _refuse_links(directory: "VolumeDirectory") -> None:
     path = directory.path
     while path != directory.root:
         if os.path.islink(path):
-            raise OSError(f"{path} is a symbolic link")
+            raise BadCallError(f"{path} is a symbolic link", "the kubelet lays none there")
         path = os.path.dirname(path)
 
 

@@ -27,9 +27,9 @@ def test_a_slab_is_claimed_by_one(tmp_path: Path) -> None:
 
 def test_a_removed_lock_is_no_lock_for_those_who_waited(tmp_path: Path) -> None:
     locks = Locks(str(tmp_path))
-    first = locks.volume("v")
+    first = locks.volume("v", 0)
     first.remove()
-    second = locks.volume("v")
+    second = locks.volume("v", 0)
     assert (tmp_path / "volumes" / "v").exists()
     assert os.fstat(second.fd).st_ino == (tmp_path / "volumes" / "v").stat().st_ino
 

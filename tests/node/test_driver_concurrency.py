@@ -14,6 +14,8 @@ from tests.node.invariants import check, check_at_rest
 
 NAMESPACES = ("one", "two", "three")
 SIZES = ("16", "32", "48")
+PATIENCE_SECONDS = 600
+"""How long a pod is asked for again; the kubelet does so for as long as the pod exists."""
 
 
 @dataclass
@@ -58,9 +60,12 @@ class Traffic:
         kubelet = self.host.kubelet
         arguments = kubelet.arguments(pod, size, namespace)
         calls = [kubelet.start("mount", *arguments) for _ in range(dice.choice((1, 1, 1, 2)))]
-        statuses = [kubelet.read(call) for call in calls]
-        for status in statuses:
-            assert status.status == "Success", status.message
+        answers = [kubelet.read(call) for call in calls]
+        # As the kubelet does, where a busy machine has answered that it takes too long.
+        patience = time.monotonic() + PATIENCE_SECONDS
+        while answers[-1].status != "Success" and time.monotonic() < patience:
+            answers.append(kubelet.call("mount", *arguments))
+        assert answers[-1].status == "Success", answers
         self._work(pod, namespace, dice)
         for _ in range(dice.choice((1, 1, 2))):
             answer = kubelet.unmount(pod)
