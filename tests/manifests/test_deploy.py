@@ -126,7 +126,7 @@ def test_the_kubelets_directory_may_be_another(
     spec = one(applied(cluster), "DaemonSet", "dind-node")["spec"]["template"]["spec"]
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert volumes["plugins"]["hostPath"]["path"] == directory
-    assert len(volumes) == 5
+    assert len(volumes) == 4
 
 
 def test_a_node_without_the_driver_is_a_failure_that_shows_why(cluster: FakeCluster) -> None:
@@ -165,7 +165,9 @@ def test_undeploy_has_the_daemon_set_remove_what_it_installed(cluster: FakeClust
         assert installer[same] == installed["initContainers"][0][same]
     assert patched["volumes"] == installed["volumes"]
     # A container whose folders are removed before it starts could not start.
-    assert not {"args", "volumeMounts", "startupProbe", "livenessProbe"} & set(agent)
+    assert not {"args", "volumeMounts", "startupProbe", "livenessProbe", "readinessProbe"} & set(
+        agent
+    )
     assert agent["command"] == ["python", "-c", "import signal; signal.pause()"]
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from flexvol.agent.flags import parse_flags
 from flexvol.install.__main__ import parser
-from flexvol.settings import PATH, Settings
+from flexvol.settings import PATH
 from tests.guest.machine import PROJECT
 from tests.manifests.rendering import (
     KUBELETS,
@@ -70,17 +71,17 @@ def test_the_installer_sees_every_folder_it_is_told_of(tmp_path: Path, kubelet: 
 
 
 @pytest.mark.parametrize("kubelet", [None, *KUBELETS])
-def test_the_agent_sees_what_the_installer_does_and_the_log(
+def test_the_agent_sees_what_the_installer_does_and_is_told_the_same(
     tmp_path: Path, kubelet: str | None
 ) -> None:
     spec = daemon_set(combined(tmp_path / "all", "disk", kubelet))
     (agent,) = spec["containers"]
     (installer,) = spec["initContainers"]
     assert agent["command"] == ["python", "-m", "flexvol", "agent"]
-    installers, agents = mounts(spec, installer), mounts(spec, agent)
-    assert agents.pop("/var/log") == str(Path(Settings().log_file).parent)
-    assert agents == installers
+    assert mounts(spec, agent) == mounts(spec, installer)
     assert set(expanded(installer)) - {"install"} <= set(expanded(agent))
+    flags = parse_flags(expanded(agent), {})
+    assert (flags.node, flags.host_pid) == ("node_name", 1)
 
 
 def test_the_page_knows_every_distribution() -> None:
@@ -92,7 +93,8 @@ def test_the_agents_port_is_the_one_that_is_probed_and_open() -> None:
     (agent,) = daemon_set(objects)["containers"]
     (port,) = agent["ports"]
     assert f"--port={port['containerPort']}" in agent["args"]
-    assert agent["livenessProbe"]["httpGet"]["port"] == port["name"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert agent[probe]["httpGet"]["port"] == port["name"]
     policy = one(objects, "NetworkPolicy", "dind-node")["spec"]
     assert policy["ingress"] == [{"ports": [{"port": port["name"]}]}]
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from cluster import api
+from cluster.client import Collection
 from cluster.objects import ClientConfig, Notice, ObjectMeta, Secret, Webhook, WebhookConfiguration
 from tests.manifests.rendering import MANIFESTS, Manifest, rendered
 from webhook.flags import parse_flags
@@ -15,6 +16,7 @@ from webhook.names import DEFAULTS_CONFIGMAP
 
 OBJECTS = rendered(MANIFESTS)
 NAMESPACE = "dind"
+NODE = "node-1"
 FLAGS = parse_flags(["--cert-secret=dind-webhook-tls"], {})
 SECRET = Secret(ObjectMeta(str(FLAGS.cert_secret), NAMESPACE), {}, "kubernetes.io/tls")
 CONFIGURATION = WebhookConfiguration(
@@ -22,7 +24,7 @@ CONFIGURATION = WebhookConfiguration(
 )
 PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/[^/]+"
-    r"(?:/namespaces/(?P<namespace>[^/]+))?/(?P<resource>[^/]+)(?:/(?P<name>[^/]+))?"
+    r"(?:/namespaces/(?P<namespace>[^/]+))?/(?P<resource>[^/]+)(?:/(?P<name>[^/]+)(?P<part>/[^/]+)?)?"
 )
 VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
@@ -58,7 +60,7 @@ def right(verb: str, path: str, name: str = "") -> Right:
     assert parts, path
     return Right(
         parts["group"] or "",
-        parts["resource"],
+        parts["resource"] + (parts["part"] or ""),
         verb,
         parts["namespace"] or "",
         parts["name"] or name,
@@ -87,23 +89,42 @@ REQUESTS: dict[str, Callable[[api.Cluster], Any]] = {
     ),
     "patch_ca_bundles": lambda cluster: cluster.patch_ca_bundles(CONFIGURATION),
     "create_event": lambda cluster: cluster.create_event(notice()),
+    "read_node": lambda cluster: cluster.read_node(NODE),
+    "patch_node_labels": lambda cluster: cluster.patch_node_labels(NODE, {}),
+    "patch_node_capacity": lambda cluster: cluster.patch_node_capacity(NODE, {}),
 }
-FOLLOWED = (
-    api.config_maps(DEFAULTS_CONFIGMAP),
-    api.secrets(NAMESPACE, SECRET.metadata.name),
-    api.webhook_configurations(CONFIGURATION.metadata.name),
-)
+ASKED = {
+    "dind-webhook": (
+        "read_secret",
+        "create_secret",
+        "patch_secret",
+        "read_webhook_configuration",
+        "patch_ca_bundles",
+        "create_event",
+    ),
+    "dind-node": ("read_node", "patch_node_labels", "patch_node_capacity", "create_event"),
+}
+"""The requests that each program makes."""
+
+FOLLOWED: dict[str, tuple[Collection[Any], ...]] = {
+    "dind-webhook": (
+        api.config_maps(DEFAULTS_CONFIGMAP),
+        api.secrets(NAMESPACE, SECRET.metadata.name),
+        api.webhook_configurations(CONFIGURATION.metadata.name),
+    ),
+    "dind-node": (api.nodes(NODE),),
+}
 
 
-def needed() -> Iterator[Right]:
-    """Yield what the webhook asks of the API server."""
-    for request in REQUESTS.values():
+def needed(account: str) -> Iterator[Right]:
+    """Yield what a program asks of the API server."""
+    for request in map(REQUESTS.__getitem__, ASKED[account]):
         recorder = Recorder()
         with pytest.raises(Made):
             request(api.Cluster(recorder))  # type: ignore[arg-type] # as much of a client as it needs
         assert recorder.right is not None
         yield recorder.right
-    for collection in FOLLOWED:
+    for collection in FOLLOWED[account]:
         name = collection.field_selector.removeprefix("metadata.name=")
         yield right("list", collection.path, name)
         yield right("watch", collection.path, name)
@@ -133,22 +154,30 @@ def allows(namespace: str, rule: Manifest, wanted: Right) -> bool:
     )
 
 
-def test_the_webhook_may_make_every_request_it_makes() -> None:
-    held = list(rules("dind-webhook"))
-    for wanted in needed():
+@pytest.mark.parametrize("account", ASKED)
+def test_a_program_may_make_every_request_it_makes(account: str) -> None:
+    held = list(rules(account))
+    for wanted in needed(account):
         assert any(allows(namespace, rule, wanted) for namespace, rule in held), wanted
 
 
-def test_the_webhook_may_do_nothing_that_it_never_does() -> None:
-    wanted = list(needed())
-    for namespace, rule in rules("dind-webhook"):
+@pytest.mark.parametrize("account", ASKED)
+def test_a_program_may_do_nothing_that_it_never_does(account: str) -> None:
+    wanted = list(needed(account))
+    for namespace, rule in rules(account):
         for verb in rule["verbs"]:
             for resource in rule["resources"]:
                 narrow = {**rule, "verbs": [verb], "resources": [resource]}
                 used = [right for right in wanted if allows(namespace, narrow, right)]
                 assert used, (verb, resource)
-                # What could be narrowed to names is: of creating, the name cannot be known.
-                assert verb == "create" or "resourceNames" in rule
+                # What could be narrowed to names is: of creating, and of nodes, none can be known.
+                known = verb != "create" and not resource.startswith("nodes")
+                assert known == ("resourceNames" in rule)
+
+
+def test_every_request_is_somebodys() -> None:
+    verbs = {name for name in vars(api.Cluster) if not name.startswith("_")}
+    assert verbs == set(REQUESTS) == {name for names in ASKED.values() for name in names}
 
 
 def test_nothing_is_allowed_by_a_wildcard() -> None:
