@@ -49,22 +49,21 @@ class Publisher:
         self._telemetry = telemetry
         self._clock = clock
         self._random = random
-        self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._node: Node | None = None
         self._wanted: Wanted | None = None
         self._outbox = Outbox()
+        self._outbox_lock = threading.Lock()
 
     def want(self, wanted: Wanted) -> None:
         """Have the node published so."""
-        with self._lock:
-            self._wanted = wanted
+        self._wanted = wanted
         self._wake.set()
 
     def tell(self, incident: Incident) -> None:
         """Have an Event made of an incident."""
-        with self._lock:
+        with self._outbox_lock:
             taken = self._outbox.put(incident, self._clock())
         if not taken:
             self._telemetry.events.labels("dropped").inc()
@@ -129,7 +128,7 @@ class Publisher:
 
     def _tell_next(self, node: Node) -> bool:
         """Make one Event; tell whether there may be more."""
-        with self._lock:
+        with self._outbox_lock:
             notice = self._outbox.next(node.metadata, self._clock())
         if notice is None:
             return False
@@ -146,7 +145,7 @@ class Publisher:
             log.warning("event not made", reason=notice.reason, error=error.message)
         if fate != "told before":
             self._telemetry.events.labels(fate).inc()
-        with self._lock:
+        with self._outbox_lock:
             self._outbox.done()
         return True
 

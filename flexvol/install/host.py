@@ -7,6 +7,7 @@ calls it. Needs a privileged container in the host's process namespace. Source: 
 from pathlib import Path
 
 from flexvol.command import run
+from flexvol.errors import CommandError
 
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 PATIENCE_SECONDS = 3600.0
@@ -31,10 +32,16 @@ class Host:
         Raises:
             CommandError: it failed, or is not there.
         """
-        command = [str(word) for word in argv]
+        words = [str(word) for word in argv]
+        way: list[str] = []
         if self._pid is not None:
-            command = ["nsenter", "--target", str(self._pid), *NAMESPACES, "--", *command]
-        return run(command, patience_seconds=PATIENCE_SECONDS)[1]
+            way = ["nsenter", "--target", str(self._pid), *NAMESPACES, "--"]
+        try:
+            return run([*way, *words], patience_seconds=PATIENCE_SECONDS)[1]
+        except CommandError as error:
+            if error.status is None:
+                raise
+            raise CommandError(words, error.status, error.stderr, error.hint) from error
 
     def path(self, path: Path) -> Path:
         """Return where a path of the host is seen from here; its links must not be absolute."""

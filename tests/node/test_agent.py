@@ -13,6 +13,8 @@ from typing import Self
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from flexvol.errors import CommandError
+from flexvol.install.host import Host as Namespaces
 from flexvol.settings import PATH
 from tests.guest.machine import PROJECT
 from tests.node.host import GROUP, Host, run
@@ -150,6 +152,11 @@ def test_changed_settings_reach_the_node_and_what_is_removed_comes_back(host: Ho
         agent.shows(1, "settings_faulty")
         agent.shows(1, "ready")
     run("rm", "-r", str(Path(PATH).parent))
+
+
+def test_a_command_that_fails_on_the_host_is_named_and_not_the_way_to_it() -> None:
+    with pytest.raises(CommandError, match=r"^sh -c ended with 3: no$"):
+        Namespaces(1).run("sh", "-c", "echo no >&2; exit 3")
 
 
 def test_a_look_at_all_slabs_keeps_no_mount_from_its_warm_one(host: Host) -> None:
