@@ -2,6 +2,9 @@
 
 import os
 import random
+from collections.abc import Callable
+
+import hypothesis
 
 VARIABLE = "DIND_SEED"
 """The environment variable to set to repeat a run."""
@@ -19,3 +22,8 @@ def dice(name: str) -> random.Random:
         name: keeps one test's dice apart from another's.
     """
     return random.Random(f"{choose()} {name}")  # noqa: S311 - nothing secret
+
+
+def fixed(test: Callable[..., None]) -> Callable[..., None]:
+    """Have hypothesis begin a test with the run's seed; decorates what ``given`` returns."""
+    return hypothesis.seed(choose())(test)
