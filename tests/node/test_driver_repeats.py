@@ -192,3 +192,16 @@ def test_calls_for_one_directory_wait_for_each_other(host: Host) -> None:
     host.kubelet.end("a")
     assert not os.path.ismount(host.directory("a"))
     assert host.slab().phase == "free"
+
+
+def test_of_calls_that_race_for_one_slab_one_gets_it(host: Host) -> None:
+    host.kubelet.mount("before", "16")
+    invariants.enter(host, "before", "namespace/default")
+    host.kubelet.end("before")
+    pods = "abcdef"
+    calls = [host.kubelet.start("mount", *host.kubelet.arguments(pod, "16")) for pod in pods]
+    for call in calls:
+        assert host.kubelet.read(call).status == "Success"
+    found = [invariants.enter(host, pod, "namespace/default") for pod in pods]
+    assert sorted(found) == [[]] * 5 + [["before"]]
+    invariants.check(host)
