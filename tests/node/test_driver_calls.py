@@ -145,6 +145,7 @@ def test_only_the_kubelets_own_root_is_accepted_where_the_settings_name_it(host:
 
 @pytest.mark.parametrize("level", ["graph", "dind~slab", "volumes", "a"])
 def test_nothing_is_mounted_through_a_link(host: Host, level: str) -> None:
+    assert host.admin("setup").returncode == 0
     elsewhere = host.place / "elsewhere"
     elsewhere.mkdir()
     path = host.directory("a")
