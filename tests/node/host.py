@@ -76,20 +76,24 @@ class Host:
         run("vgchange", "--activate", "n", GROUP)
         sh("rm", "-rf", str(self.run_dir))
 
-    def slabs(self) -> list[Slab]:
-        """Return the slabs as LVM records them, by name."""
+    def volumes(self) -> dict[str, Slab | None]:
+        """Return every logical volume by name, with the slab that LVM records it to be."""
         report = json.loads(
             run(
                 *("lvs", "--reportformat", "json", "--units", "b", "--nosuffix"),
                 *("-o", "lv_name,lv_size,lv_tags,vg_extent_size", GROUP),
             )
         )
-        slabs = []
+        volumes = {}
         for row in report["report"][0]["lv"]:
+            name, tags = row["lv_name"], row["lv_tags"].split(",")
             extents = int(row["lv_size"]) // int(row["vg_extent_size"])
-            slab = slab_from(row["lv_name"], extents, row["lv_tags"].split(","))
-            if slab is not None:
-                slabs.append(slab)
+            volumes[name] = slab_from(name, extents, tags)
+        return volumes
+
+    def slabs(self) -> list[Slab]:
+        """Return the slabs, by name."""
+        slabs = (slab for slab in self.volumes().values() if slab is not None)
         return sorted(slabs, key=lambda slab: slab.name)
 
     def slab(self) -> Slab:
@@ -99,8 +103,10 @@ class Host:
 
     def mounted_slab(self, pod: str) -> str:
         """Return the name of the slab mounted for a pod."""
-        source = run("findmnt", "--noheadings", "--output", "SOURCE", str(self.directory(pod)))
-        return source.strip().removeprefix(f"/dev/mapper/{GROUP}-").replace("--", "-")
+        number = self.directory(pod).stat().st_dev
+        device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+        name = (device / "dm" / "name").read_text().strip()
+        return name.removeprefix(f"{GROUP}-").replace("--", "-")
 
     def directory(self, pod: str) -> Path:
         """Return where a pod's volume is mounted."""

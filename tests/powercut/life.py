@@ -23,7 +23,7 @@ from tests.node.host import Host
 
 DISK = "/dev/ubda"
 NAMESPACES = ("one", "two")
-SIZES = ("32", "48", "64")
+SIZES_MB = {"ext4": ("32", "48", "64"), "xfs": ("304", "320")}
 PODS_AT_ONCE = 4
 """All of them fit on the disk at once, and not much besides."""
 
@@ -61,12 +61,14 @@ class Life:
 
     Args:
         host: the node.
+        file_system: of all volumes.
         dice: what decides all that is random.
         boot: which boot this is.
     """
 
-    def __init__(self, host: Host, dice: random.Random, boot: int) -> None:
+    def __init__(self, host: Host, file_system: str, dice: random.Random, boot: int) -> None:
         self._host = host
+        self._file_system = file_system
         self._dice = dice
         self._boot = boot
         self._born = 0
@@ -117,7 +119,7 @@ class Life:
         entry = Entry(
             f"pod-{self._boot}-{self._born}",
             self._dice.choice(NAMESPACES),
-            self._dice.choice(SIZES),
+            self._dice.choice(SIZES_MB[self._file_system]),
             anonymous,
         )
         self._write(entry)
@@ -126,7 +128,9 @@ class Life:
     def _mount(self, entry: Entry) -> None:
         """Mount a pod's volume, for the first time or again, and work in it."""
         host, pod = self._host, entry.pod
-        answer = host.kubelet.mount(pod, entry.size_mb, entry.namespace, **entry.options)
+        answer = host.kubelet.mount(
+            pod, entry.size_mb, entry.namespace, self._file_system, **entry.options
+        )
         assert answer.status == "Success", answer.message
         slab = host.mounted_slab(pod)
         assert entry.slab in ("", slab), f"{pod} had {entry.slab} and was given {slab}"
@@ -199,12 +203,13 @@ def main() -> None:
     """Live until the power goes; the last time, until all is at rest."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--pool", required=True)
+    parser.add_argument("--file-system", required=True)
     parser.add_argument("--boot", type=int, required=True)
     parser.add_argument("--seed", required=True)
     parser.add_argument("--last", action="store_true")
     given = parser.parse_args()
     dice = random.Random(f"{given.seed} {given.boot}")  # noqa: S311 - nothing secret
-    life = Life(node(given.pool), dice, given.boot)
+    life = Life(node(given.pool), given.file_system, dice, given.boot)
     life.recover()
     (SHARE_INSIDE / f"recovered-{given.boot}").touch()
     if given.last:
