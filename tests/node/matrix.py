@@ -54,6 +54,7 @@ class Point(NamedTuple):
             play = self.plan.play(host, take, file_system, anew=not killed_only)
             before = () if killed_only else held_by(play)
             outcome = play.disturb(self.plan.call, self.disturbance)
+            assert not (killed_only and outcome.failed), outcome.answer
             if outcome.failed and self.plan.call == "mount":
                 assert not os.path.ismount(host.directory(play.pod))
                 assert set(held_by(play)) <= set(before), "the attempt was not undone"
