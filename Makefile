@@ -10,8 +10,9 @@ help: ## list the targets
 demo: .venv/.ready .guest/root ## the main job, without a cluster: two pods, one cache
 	@$(PYTHON) -m demo
 
+# The same samples every time; `make soak` draws others on each run.
 test: .venv/.ready .guest/root ## all tests, on this machine and in the test guest
-	$(PYTHON) -m pytest -m "not soak" $(PYTEST_ARGS)
+	DIND_SEED=$${DIND_SEED:-11} $(PYTHON) -m pytest -m "not soak" $(PYTEST_ARGS)
 
 check: .venv/.ready ## formatting, lint, types, shell scripts
 	$(PYTHON) -m ruff format --check .
@@ -51,7 +52,8 @@ bundle: .venv/.ready ## the driver with an interpreter of its own, in build/bund
 image: ## build the image, as IMAGE=NAME (and BASE=…)
 	@scripts/image $(or $(IMAGE),dind-slab:latest)
 
-image-test: .venv/.ready ## build the image without a registry, and start its programs
+image-# The same samples every time; `make soak` draws others on each run.
+test: .venv/.ready ## build the image without a registry, and start its programs
 	@scripts/image-test
 
 deploy: ## build, push and apply, as IMAGE=REGISTRY/NAME:TAG
