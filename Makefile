@@ -52,8 +52,7 @@ bundle: .venv/.ready ## the driver with an interpreter of its own, in build/bund
 image: ## build the image, as IMAGE=NAME (and BASE=…)
 	@scripts/image $(or $(IMAGE),dind-slab:latest)
 
-image-# The same samples every time; `make soak` draws others on each run.
-test: .venv/.ready ## build the image without a registry, and start its programs
+image-test: .venv/.ready ## build the image without a registry, and start its programs
 	@scripts/image-test
 
 deploy: ## build, push and apply, as IMAGE=REGISTRY/NAME:TAG
