@@ -68,10 +68,12 @@ class Watcher:
     def _later(self, deed: Callable[[int], None]) -> None:
         driver = os.getpid()
         if os.fork() == 0:
-            os.closerange(3, 1 << 10)
-            time.sleep(self._delay)
-            deed(driver)
-            os._exit(0)
+            try:
+                os.closerange(3, 1 << 10)
+                time.sleep(self._delay)
+                deed(driver)
+            finally:  # the driver may have ended: there must be no second one
+                os._exit(0)
 
     def _fail(self, step: str) -> None:
         if step in SYSTEM_CALLS:
