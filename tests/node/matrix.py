@@ -139,6 +139,9 @@ def follow(play: Play, plan: Plan, aftermath: str) -> None:
     for tenant in play.tenants:
         assert tenant.pod in tenant.mount(tenant.pod), "a neighbour lost its slab"
         tenant.end(tenant.pod)
+    if plan.with_spares:
+        play.host.configure()
+        assert not any(deed.failed for deed in reconcile_here(play.host))
 
 
 def leave(host: Host) -> None:

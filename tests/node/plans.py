@@ -123,6 +123,7 @@ class Plan:
         only_room_for: how many slabs the disk has room for; None for as many as are wanted.
         can_discard: whether the disk can be told to forget.
         settings: of the node.
+        with_spares: a spare may be left on the node, which the next plan's pods must not find.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Plan:
     only_room_for: int | None = None
     can_discard: bool = True
     settings: Mapping[str, object] = field(default_factory=dict)
+    with_spares: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -381,10 +383,12 @@ RECONCILIATIONS = (
     Plan("reconcile-doomed", "reconcile", _doomed, "discard lvremove"),
     Plan("reconcile-half-made", "reconcile", _half_made_of_nobody, "lvremove", anew=True),
     Plan("reconcile-inactive", "reconcile", _reserved_inactive, "lvchange"),
-    Plan("reconcile-spare", "reconcile", _no_spare, "lvcreate mkfs", settings=A_SPARE),
-    Plan("reconcile-superfluous", "reconcile", _superfluous_spare, "lvremove"),
+    Plan("reconcile-spare", "reconcile", _no_spare, "lvcreate mkfs", settings=A_SPARE,
+         with_spares=True),
+    Plan("reconcile-superfluous", "reconcile", _superfluous_spare, "lvremove", with_spares=True),
 )
-SPARE = Plan("spare", "mount", _a_spare, "lvchange mount", anew=True, settings=A_SPARE)
+SPARE = Plan("spare", "mount", _a_spare, "lvchange mount", anew=True, settings=A_SPARE,
+             with_spares=True)
 MAKING_ROOM = (
     Plan("room-of-two", "mount", _two_of_another,
          "lvchange discard discard lvremove lvcreate mkfs mount", only_room_for=2),

@@ -1,5 +1,6 @@
 """A sample of the disturbances that are too many for every run: ``make soak`` has them all."""
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,9 @@ from tests.node.host import Host
 from tests.node.matrix import AGAIN, NEVER, Point, a_node, failures, interruptions, kills
 from tests.node.plans import ALL_PLANS, Plan
 from tests.seed import dice
+
+_TAKES = itertools.count()
+"""The tests share a node: a pod of one must not find what a pod of another left in its name."""
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +37,8 @@ def meet(
         for disturbance in disturbances(plan, fate)
         for aftermath in (AGAIN, NEVER)
     ]
-    for take, point in enumerate(fate.sample(points, count)):
-        point.meet(node, take, file_system)
+    for point in fate.sample(points, count):
+        point.meet(node, next(_TAKES), file_system)
 
 
 def test_the_driver_is_killed_on_xfs(node: Host) -> None:
