@@ -23,6 +23,7 @@ case "$*" in
   "--namespace dind patch daemonset dind-node --patch "*)
     exec "$REAL_KUBECTL" patch --local -f "$PLACE/daemonset.yaml" --output yaml --patch "$7" \\
       >"$PLACE/patched.yaml" ;;
+  *"jsonpath={.spec.template.spec.containers[0].image}") echo registry/dind-slab:1 ;;
   "get nodes --output name") printf 'node/one\\nnode/two\\n' ;;
   *"jsonpath={.metadata.labels}") echo '@LABELS@' ;;
   *"jsonpath={.status.capacity."*) case "$*" in *node/one*) echo 40960 ;; esac ;;

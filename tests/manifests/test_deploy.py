@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from flexvol.agent.flags import parse_flags
 from flexvol.install.__main__ import parser
 from tests.guest.machine import PROJECT
 from tests.manifests.fake_cluster import FakeCluster
@@ -155,10 +156,14 @@ def test_undeploy_has_the_daemon_set_remove_what_it_installed(cluster: FakeClust
     succeeded(cluster.run("undeploy"))
     patched = YAML(typ="safe").load(cluster.file("patched.yaml"))["spec"]["template"]["spec"]
     installed = YAML(typ="safe").load(cluster.file("daemonset.yaml"))["spec"]["template"]["spec"]
-    (installer,), (agent,) = patched["initContainers"], patched["containers"]
+    (withdraw, installer), (agent,) = patched["initContainers"], patched["containers"]
     words = [word.replace("$(DIND_ROOT)", "/opt/dind") for word in installer["args"]]
     given = parser().parse_args(words)
     assert words[0] == "remove"
+    assert withdraw["command"][:4] == ["python", "-m", "flexvol", "agent"]
+    assert parse_flags(withdraw["command"][4:], {"NODE_NAME": "one"}).withdraw
+    assert withdraw["env"] == [one_of(installer["env"], "NODE_NAME")]
+    assert withdraw["image"] == "registry/dind-slab:1"
     assert not given.purge
     assert (str(given.root), given.host_pid) == ("/opt/dind", 1)
     for same in ("command", "volumeMounts", "securityContext", "image", "env"):
@@ -169,6 +174,11 @@ def test_undeploy_has_the_daemon_set_remove_what_it_installed(cluster: FakeClust
         agent
     )
     assert agent["command"] == ["python", "-c", "import signal; signal.pause()"]
+
+
+def one_of(items: list[Manifest], name: str) -> Manifest:
+    (found,) = (item for item in items if item["name"] == name)
+    return found
 
 
 def test_undeploy_purges_only_when_told_to(cluster: FakeCluster) -> None:
