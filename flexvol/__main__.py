@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flexvol.step import Watcher
 
 
-ADMIN = ("setup", "reconcile", "status", "version", "--version", "help", "--help", "-h")
+ADMIN = ("setup", "reconcile", "status", "prune", "version", "--version", "help", "--help", "-h")
 """The calls that are for people, and may print what people read."""
 
 

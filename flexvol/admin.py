@@ -1,6 +1,7 @@
 """The calls that are not the kubelet's: for the admin, and for the node's agent."""
 
 import sys
+import time
 
 from flexvol import __version__
 from flexvol.errors import BadCallError, SlabError
@@ -8,14 +9,15 @@ from flexvol.jsontext import dumps
 from flexvol.log import Log
 from flexvol.node import Node
 from flexvol.pool import extend
-from flexvol.reconcile import reconcile
+from flexvol.prune import prune, read_selection
+from flexvol.reconcile import Deed, reconcile
 from flexvol.settings import load
-from flexvol.status import report, table
+from flexvol.status import report, show
 from flexvol.step import unwatched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from flexvol.step import Watcher
 
@@ -26,6 +28,11 @@ slab: keeps Docker graphs warm on LVM volumes, for the pods of this node
                    not blank, and says what it found
   slab reconcile   put right what the kubelet forgot and what a crash left; safe at any time
   slab status      show every slab and the pool; --json for programs
+  slab prune       remove caches that no pod uses; say which:
+                     --scope SCOPE     of one scope, as slab status shows it, cache keys and all
+                     --unused-for 7d   that nobody has used for so long (m, h, d or w)
+                     --all             all of them, spares too
+                     --dry-run         only say what would go
   slab version     print the version
 
 The kubelet calls: init, mount DIR JSON, unmount DIR.
@@ -40,16 +47,19 @@ def main(
     if call in ("version", "--version"):
         _say(__version__)
         return 0
-    if call not in ("setup", "reconcile", "status"):
+    if call not in ("setup", "reconcile", "status", "prune"):
         _say(HELP)
         return 0
     try:
         if call == "status":
             return _status(arguments[1:], environ)
+        selection = read_selection(arguments[1:]) if call == "prune" else None
         settings = load(environ)
         node = Node(settings, watcher)
         log = Log(settings.log_file, call=call)
-        return _setup(node, log) if call == "setup" else _reconcile(node, log)
+        if selection is not None:
+            return _report(node, prune(node, selection, int(time.time()), log))
+        return _setup(node, log) if call == "setup" else _report(node, reconcile(node, log))
     except SlabError as error:
         sys.stderr.write(f"slab {call}: {error}\n")
         return 1
@@ -67,11 +77,13 @@ def _setup(node: Node, log: Log) -> int:
     return 0
 
 
-def _reconcile(node: Node, log: Log) -> int:
-    deeds = reconcile(node, log)
+def _report(node: Node, deeds: "Iterable[Deed]") -> int:
+    """Say what is done as it is done; return 1 if anything could not be."""
+    failed = False
     for deed in deeds:
         _say(f"{deed.slab or node.settings.volume_group}: {deed.what}")
-    return int(any(deed.failed for deed in deeds))
+        failed = failed or deed.failed
+    return int(failed)
 
 
 def _status(arguments: "list[str]", environ: "Mapping[str, str]") -> int:
@@ -80,8 +92,7 @@ def _status(arguments: "list[str]", environ: "Mapping[str, str]") -> int:
         return 0
     if arguments:
         raise BadCallError(f"{' '.join(arguments)!r} is not understood", "give --json, or nothing")
-    for line in table(environ):
-        _say(line)
+    show(environ)
     return 0
 
 

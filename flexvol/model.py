@@ -40,6 +40,10 @@ class Slab(Record):
         release: a number that grows with every release on the node; 0 before the first.
         uses: how often it was handed out.
         unchecked: its last use did not end in order: its file system is checked before the next.
+        used_percent: how full it was when it was last released, of its blocks or inodes; None where
+            that could not be told.
+        released_at: when that was, in seconds since 1970 by the node's clock; 0 for never. For
+            people and for ``prune``: a clock may jump, so nothing else asks for it.
         orphaned: its holder's pod directory is gone. Seen, not recorded.
     """
 
@@ -56,6 +60,8 @@ class Slab(Record):
     release: int = 0
     uses: int = 0
     unchecked: bool = False
+    used_percent: "int | None" = None
+    released_at: int = 0
     orphaned: bool = False
 
     @property
@@ -155,6 +161,8 @@ def tags_of(slab: Slab) -> frozenset[str]:
         "release": str(slab.release or ""),
         "uses": str(slab.uses or ""),
         "unchecked": "yes" if slab.unchecked else "",
+        "used": "" if slab.used_percent is None else str(slab.used_percent),
+        "at": str(slab.released_at or ""),
     }
     return frozenset(f"{_PREFIX}{key}={quote(value)}" for key, value in values.items() if value)
 
@@ -200,6 +208,8 @@ def slab_from(name: str, extents: int, tags: "list[str]") -> "Slab | None":
             release=int(values.get("release", 0)),
             uses=int(values.get("uses", 0)),
             unchecked="unchecked" in values,
+            used_percent=int(values["used"]) if "used" in values else None,
+            released_at=int(values.get("at", 0)),
         )
     except (KeyError, ValueError):
         return None

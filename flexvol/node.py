@@ -165,6 +165,17 @@ class Node:
         """Return what the slab holds that is mounted at a volume's directory."""
         return filesystem.measure(directory.path)
 
+    def used_percent(self, slab: Slab) -> "int | None":
+        """Return how full a slab is, as far as it is known: now, or when it was last released."""
+        if slab.phase != HELD:
+            return slab.used_percent
+        found = mounts.mounted_at(slab.holder)
+        name = os.path.basename(self.device(slab))
+        if not found or _device_mapper_name(found[-1].device) != name:
+            return slab.used_percent
+        used = filesystem.measure(slab.holder).used_percent
+        return None if used is None else round(used)
+
     def mounted_at(self, directory: "VolumeDirectory") -> "Mounted | bool":
         """Return the slab mounted at a directory, True if something else is, False if nothing.
 

@@ -4,9 +4,11 @@ The caller has claimed the slab, so that all this happens beside other calls, ou
 lock but for the changes of the volume group themselves.
 """
 
+import time
+
 from flexvol.model import DOOMED, FREE, Slab
 from flexvol.node import Node
-from flexvol.release import fate
+from flexvol.release import Contents, fate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ def settle(node: Node, slab: Slab, log: "Log") -> None:
         log.error("damaged", slab=slab.name, scope=slab.scope)
         destroy(node, slab, log)
         return
+    contents = node.inside(slab)
     what = fate(
-        node.inside(slab),
+        contents,
         anonymous=slab.anonymous,
         full_percent=node.settings.full_percent,
     )
@@ -38,13 +41,16 @@ def settle(node: Node, slab: Slab, log: "Log") -> None:
         current = inventory.slab(slab.name)
         if current is None or current.phase == DOOMED:
             return
-        lvm.retag(current, freed(current, inventory.next_release(), unchecked=False))
+        lvm.retag(current, freed(current, inventory.next_release(), contents, unchecked=False))
 
 
-def freed(slab: Slab, release: int, *, unchecked: bool) -> Slab:
+def freed(slab: Slab, release: int, contents: Contents, *, unchecked: bool) -> Slab:
     """Return the slab as it is recorded once nobody holds it; a free one keeps its place."""
-    number = slab.release if slab.phase == FREE else release
-    return slab.replace(phase=FREE, holder="", release=number, unchecked=unchecked)
+    used = contents.used_percent
+    slab = slab.replace(used_percent=None if used is None else round(used), unchecked=unchecked)
+    if slab.phase == FREE:
+        return slab
+    return slab.replace(phase=FREE, holder="", release=release, released_at=int(time.time()))
 
 
 def destroy(node: Node, slab: Slab, log: "Log") -> None:

@@ -26,10 +26,13 @@ class Survey(Record):
     Attributes:
         inventory: what is recorded.
         states: of its slabs, in their order.
+        used_percents: how full they are: those in use now, others when they were released. None
+            where that is not known.
     """
 
     inventory: Inventory
     states: tuple[str, ...]
+    used_percents: "tuple[int | None, ...]"
 
 
 def survey(node: Node) -> Survey:
@@ -40,7 +43,8 @@ def survey(node: Node) -> Survey:
     """
     with node.decision() as lvm:
         inventory = node.observe(lvm.inventory())
-        return Survey(inventory, tuple(_look(node, slab) for slab in inventory.slabs))
+        states = tuple(_look(node, slab) for slab in inventory.slabs)
+    return Survey(inventory, states, tuple(map(node.used_percent, inventory.slabs)))
 
 
 def _look(node: Node, slab: Slab) -> str:
@@ -117,8 +121,10 @@ def document(found: Survey) -> "dict[str, object]":
                 "anonymous": slab.anonymous,
                 "holder": slab.holder,
                 "release": slab.release,
+                "released_at": slab.released_at,
+                "used_percent": used,
                 "uses": slab.uses,
             }
-            for slab, state in zip(slabs, found.states, strict=True)
+            for slab, state, used in zip(slabs, found.states, found.used_percents, strict=True)
         ],
     }

@@ -93,7 +93,8 @@ def _record(
         )
         if what.delete:
             return slab
-        lvm.retag(slab, freed(slab, inventory.next_release(), unchecked=what.unchecked or errors))
+        unchecked = what.unchecked or errors
+        lvm.retag(slab, freed(slab, inventory.next_release(), contents, unchecked=unchecked))
         return None
 
 
@@ -124,4 +125,4 @@ def _give_up_one(node: Node, lvm: "Lvm", slab: Slab, release: int) -> None:
     elif state == filesystem.HALF_MADE:
         lvm.remove([slab])
     elif state == filesystem.READABLE:
-        lvm.retag(slab, freed(slab, release, unchecked=True))
+        lvm.retag(slab, freed(slab, release, Contents(), unchecked=True))

@@ -25,9 +25,10 @@ STARTUP = ("codecs", "encodings.aliases", "encodings.ascii", "encodings.latin_1"
 LEFT_OUT = (
     "IPython", "_hashlib", "_pydecimal", "asyncio", "attr", "bz2", "concurrent", "ctypes.wintypes",
     "doctest", "email", "encodings.mbcs", "http", "importlib.metadata", "importlib.readers",
-    "importlib.resources", "ipywidgets", "lzma", "markdown_it", "multiprocessing", "pdb", "pydoc",
-    "pygments", "ssl", "tarfile", "tkinter", "unittest", "urllib.request", "webbrowser", "xml",
-    "xmlrpc", "zipfile",
+    "importlib.resources", "ipywidgets", "lzma", "markdown_it", "multiprocessing", "pdb",
+    "plistlib", "pydoc", "pygments", "rich.__main__", "rich._win32_console", "rich._windows",
+    "rich._windows_renderer", "rich.json", "rich.markdown", "rich.syntax", "rich.traceback", "ssl",
+    "tarfile", "tkinter", "unittest", "urllib.request", "webbrowser", "xml", "xmlrpc", "zipfile",
 )  # fmt: skip
 
 

@@ -39,6 +39,8 @@ slabs = st.builds(
     release=st.integers(0, 1 << 60),
     uses=st.integers(0, 1 << 60),
     unchecked=st.booleans(),
+    used_percent=st.none() | st.integers(0, 100),
+    released_at=st.integers(0, 1 << 40),
 )
 
 

@@ -80,7 +80,7 @@ def test_whatever_fits_the_capacity_fits_the_pool(extent_kib: int, extents: int,
 
 def test_the_document_adds_up() -> None:
     found = inventory(slab("a", 400, HELD), slab("b", 100), slab("c", 60, SPARE), free_mib=1000)
-    pool = document(Survey(found, ("in use", "free", "spare")))["pool"]
+    pool = document(Survey(found, ("in use", "free", "spare"), (7, 12, None)))["pool"]
     assert pool == {
         "volume_group": "dind",
         "size_bytes": 1560 << 20,

@@ -54,6 +54,8 @@ def test_a_pod_has_its_slab_and_the_next_one_finds_it(
     assert (root.inside(kubelet.directory("two")) / "image").exists()
     succeeded(kubelet.end("two"))
     assert host.slab().uses == 2
+    table = run(*root.command, "status")
+    assert host.slab().name in table
 
 
 @pytest.mark.parametrize(
