@@ -6,7 +6,7 @@ Kubernetes 1.36 (docs/flexvolume.md).
 """
 
 from flexvol import jsontext
-from flexvol.contract import ANONYMOUS, OptionError, SlabOptions, read_options
+from flexvol.contract import ANONYMOUS, READ_ONLY, OptionError, SlabOptions, read_options
 from flexvol.errors import BadCallError
 from flexvol.model import fits_a_tag
 from flexvol.record import Record
@@ -63,6 +63,7 @@ class Request(Record):
     file_system: str
     graph_format: str = ""
     anonymous: bool = False
+    cache_read_only: bool = False
     read_only: bool = False
 
 
@@ -158,7 +159,8 @@ def read_mount(path: str, text: str, settings: Settings) -> Request:
         size_mib=options.size_mib,
         file_system=file_system,
         graph_format=options.graph_format,
-        anonymous=options.volume_type == ANONYMOUS,
+        anonymous=options.volume_type == ANONYMOUS or options.cache == READ_ONLY,
+        cache_read_only=options.cache == READ_ONLY,
         read_only=kubelet.get("readwrite") == "ro",
     )
 

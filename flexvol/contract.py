@@ -30,11 +30,15 @@ WARM = "true"
 
 SIZE_MB = "size_mb"
 CACHE_KEY = "cache_key"
+CACHE = "cache"
 GRAPH_FORMAT = "graph_format"
 VOLUME_TYPE = "volume_type"
 
 GRAPH_STORAGE = "docker-graph-storage"
 ANONYMOUS = "anonymous"
+
+READ_WRITE = "read-write"
+READ_ONLY = "read-only"
 
 _OLD_VOLUME_TYPE = "ax_vol_type"
 _OLD_VOLUME_TYPES = {"ax-docker-graph-storage": GRAPH_STORAGE, "ax-anonymous": ANONYMOUS}
@@ -60,18 +64,22 @@ class SlabOptions(Record):
         cache_key: a cache of its own within the namespace; empty for the namespace's common one.
         graph_format: which daemons understand the graph, ``docker-29`` for one.
         volume_type: ``GRAPH_STORAGE`` (kept and reused) or ``ANONYMOUS`` (deleted on unmount).
+        cache: ``READ_WRITE``, or ``READ_ONLY``: what the pod leaves reaches no other pod.
     """
 
     size_mib: int
     cache_key: str = ""
     graph_format: str = ""
     volume_type: str = GRAPH_STORAGE
+    cache: str = READ_WRITE
 
     def as_options(self) -> "dict[str, str]":
         """Return the options as a pod's ``flexVolume.options``: strings only, defaults left out."""
         options = {SIZE_MB: str(self.size_mib)}
         if self.cache_key:
             options[CACHE_KEY] = self.cache_key
+        if self.cache != READ_WRITE:
+            options[CACHE] = self.cache
         if self.graph_format:
             options[GRAPH_FORMAT] = self.graph_format
         if self.volume_type != GRAPH_STORAGE:
@@ -104,15 +112,16 @@ def read_options(options: "dict[str, str]") -> SlabOptions:
     Raises:
         OptionError: an option is missing, unknown or wrong.
     """
-    known = (SIZE_MB, CACHE_KEY, GRAPH_FORMAT, VOLUME_TYPE, _OLD_VOLUME_TYPE)
+    known = (SIZE_MB, CACHE_KEY, CACHE, GRAPH_FORMAT, VOLUME_TYPE, _OLD_VOLUME_TYPE)
     for name, value in options.items():
         if name not in known:
-            raise OptionError(f"option {name!r} is not known; known are {', '.join(known[:4])}")
+            raise OptionError(f"option {name!r} is not known; known are {', '.join(known[:-1])}")
         if not isinstance(value, str):
             raise OptionError(f"option {name} is {value!r}; it must be a string")
     return SlabOptions(
         size_mib=_size_mib(options.get(SIZE_MB)),
         cache_key=check_cache_key(options.get(CACHE_KEY, "")),
+        cache=_cache(options.get(CACHE, READ_WRITE)),
         graph_format=_graph_format(options.get(GRAPH_FORMAT, "")),
         volume_type=_volume_type(options),
     )
@@ -148,6 +157,14 @@ def _size_mib(text: "str | None") -> int:
             f'{SIZE_MB} {text[:200]!r} is not a size; give MiB as digits, as in {SIZE_MB}: "10240"'
         )
     return -(-size // EXTENT_MIB) * EXTENT_MIB
+
+
+def _cache(text: str) -> str:
+    if text not in (READ_WRITE, READ_ONLY):
+        raise OptionError(
+            f"{CACHE} {text[:200]!r} is not known; known are {READ_WRITE} and {READ_ONLY}"
+        )
+    return text
 
 
 def _graph_format(text: str) -> str:

@@ -89,6 +89,8 @@ def decide(pod: Pod, request: DindRequest, clients: tuple[Client, ...], admin: A
     {annotations: {dind/storage-size: 50Gi}}                          inject injected
     {annotations: {dind/storage: disk}}                               refuse bad_annotation
     {annotations: {dind/cache-key: a/../b}}                           refuse bad_annotation
+    {annotations: {dind/cache: none}}                                 refuse bad_annotation
+    {annotations: {dind/cache: read-only}}                            inject injected
     {annotations: {dind/image: "Not An Image"}}                       refuse bad_annotation
     {annotations: {dind/image: "example.com/docker:29"}}              refuse image_not_allowed
     {annotations: {dind/image: "docker.io/library/docker:28-dind"}}   inject injected

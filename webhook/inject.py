@@ -14,7 +14,7 @@ from webhook import __version__, names, scheduling, sidecar
 from webhook.admin import Admin, Sidecar
 from webhook.clients import Client, candidates, clients, has_our_host
 from webhook.decision import RESTORE, Decision, decide
-from webhook.options import DockerHost, Options, Storage
+from webhook.options import Cache, DockerHost, Options, Storage
 from webhook.outcome import QUIET, Kind, as_warning
 from webhook.patch import Operation, appended, pointer, prepended
 from webhook.pod import (
@@ -144,22 +144,23 @@ def _for_daemon(spec: PodSpec, daemon: Container, admin: Admin) -> list[Operatio
 
 def _add_status(metadata: Metadata, options: Options) -> Operation:
     """Say in the pod itself what was done."""
-    status = _status(options.storage, options.storage_size_mib, options.docker_host)
+    status = _status(options.storage, options.storage_size_mib, options.cache, options.docker_host)
     if metadata.annotations is None:
         return Operation("/metadata/annotations", {names.STATUS_ANNOTATION: status})
     return Operation(_STATUS_PATH, status)
 
 
 @lru_cache(maxsize=1024)
-def _status(storage: Storage, size_mib: int, docker_host: DockerHost) -> str:
-    return msgspec.json.encode(
-        {
-            "version": __version__,
-            "storage": storage,
-            "size_mb": size_mib,
-            "docker_host": docker_host,
-        }
-    ).decode()
+def _status(storage: Storage, size_mib: int, cache: Cache, docker_host: DockerHost) -> str:
+    status: dict[str, object] = {
+        "version": __version__,
+        "storage": storage,
+        "size_mb": size_mib,
+        "docker_host": docker_host,
+    }
+    if cache is Cache.READ_ONLY:
+        status["cache"] = cache
+    return msgspec.json.encode(status).decode()
 
 
 def _restored(spec: PodSpec) -> Operation:
@@ -176,5 +177,6 @@ def _further_warnings(
             f"the pod has restartPolicy {spec.restart_policy} and will not end by itself: "
             "the daemon goes on when the other containers have ended"
         )
-    if options.storage is Storage.EMPTY_DIR and "cache-key" in asked:
-        yield "annotation dind/cache-key has no effect: an emptyDir keeps nothing"
+    if options.storage is Storage.EMPTY_DIR:
+        for name in sorted(asked & {"cache", "cache-key"}):
+            yield f"annotation {names.PREFIX}{name} has no effect: an emptyDir keeps nothing"

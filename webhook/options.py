@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from flexvol.contract import EXTENT_MIB, MIN_STORAGE_MIB
+from flexvol.contract import EXTENT_MIB, MIN_STORAGE_MIB, READ_ONLY, READ_WRITE
 from webhook import quantity
 
 
@@ -22,6 +22,13 @@ class Storage(StrEnum):
 
     SLAB = "slab"
     EMPTY_DIR = "emptyDir"
+
+
+class Cache(StrEnum):
+    """What becomes of what a pod leaves in its graph."""
+
+    READ_WRITE = READ_WRITE
+    READ_ONLY = READ_ONLY
 
 
 class DockerHost(StrEnum):
@@ -39,6 +46,7 @@ class Options(msgspec.Struct, frozen=True):
         storage: where the graph lives.
         storage_size_mib: its size in MiB, a multiple of the extent.
         cache_key: a cache of its own within the namespace; empty for the namespace's common one.
+        cache: whether what the pod leaves reaches later pods.
         image: the daemon's image.
         cpu: the daemon's request, a quantity as written.
         memory: likewise.
@@ -53,6 +61,7 @@ class Options(msgspec.Struct, frozen=True):
     storage: Storage = Storage.SLAB
     storage_size_mib: int = 10240
     cache_key: str = ""
+    cache: Cache = Cache.READ_WRITE
     image: str = "docker:29-dind"
     cpu: str = "100m"
     memory: str = "512Mi"
@@ -167,6 +176,7 @@ OPTIONS = {
         "write 1 to 128 letters, digits and . _ / - that begin and end with a letter or digit "
         "and hold no ..",
     ),
+    "cache": Key("cache", Cache, 'write "read-write" or "read-only"'),
     "image": Key("image", _matching(_IMAGE), 'write an image, such as "docker:29-dind"'),
     "cpu": Key("cpu", _parse_cpu, _CPU),
     "memory": Key("memory", _parse_memory, _MEMORY),

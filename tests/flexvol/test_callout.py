@@ -131,6 +131,8 @@ def test_different_tenants_never_share_a_scope(
         ({"cache_key": "a\n"}, "cache_key"),
         ({"graph_format": "@{}"}, "graph_format"),
         ({"volume_type": "other"}, "volume_type 'other'"),
+        ({"cache": "write-only"}, "cache 'write-only'"),
+        ({"cache": ""}, "read-write and read-only"),
         ({"ax_vol_type": "other"}, "ax_vol_type 'other'"),
         ({"size": "10"}, "'size' is not known"),
         ({"kubernetes.io/fsType": "ntfs"}, "ntfs"),

@@ -67,7 +67,9 @@ kubelet_keys = st.one_of(
     st.sampled_from(["fsType", "pod.uid", "pod.namespace", "readwrite", "serviceAccount.name"]),
     odd_text,
 ).map("kubernetes.io/".__add__)
-own_keys = st.sampled_from(["size_mb", "cache_key", "graph_format", "volume_type", "ax_vol_type"])
+own_keys = st.sampled_from(
+    ["size_mb", "cache_key", "cache", "graph_format", "volume_type", "ax_vol_type"]
+)
 
 
 @st.composite
@@ -113,6 +115,7 @@ nearly_right_options = st.builds(
         {},
         optional={
             "cache_key": names,
+            "cache": st.sampled_from(["read-write", "read-only", "Read-Only"]),
             "graph_format": names,
             "volume_type": st.sampled_from(["anonymous", "docker-graph-storage", "Anonymous"]),
         },

@@ -84,6 +84,7 @@ def test_settings_that_are_named_and_absent_fail_a_mount(host: Host) -> None:
         ({"cache_key": "a,b@c"}, "cache_key"),
         ({"graph_format": "a b"}, "graph_format 'a b'"),
         ({"volume_type": "fast"}, "volume_type 'fast'"),
+        ({"cache": "none"}, "cache 'none'"),
         ({"fs_type": "btrfs"}, "fsType 'btrfs'"),
         ({"cachekey": "x"}, "option 'cachekey' is not known"),
         ({"namespace": ""}, "pod.namespace"),

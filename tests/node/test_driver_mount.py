@@ -129,6 +129,23 @@ def test_an_anonymous_slab_is_gone_after_unmount(host: Host) -> None:
     assert [slab.anonymous for slab in host.slabs()] == [False]
 
 
+def test_what_a_pod_with_a_read_only_cache_leaves_reaches_no_other(host: Host) -> None:
+    host.kubelet.mount("a")
+    (host.directory("a") / "layer").write_text("of a")
+    host.kubelet.end("a")
+    assert host.kubelet.mount("stranger", cache="read-only").status == "Success"
+    assert not (host.directory("stranger") / "layer").exists(), "a's slab is not for writing to"
+    (host.directory("stranger") / "layer").write_text("poisoned")
+    strange = host.mounted_slab("stranger")
+    host.reboot()
+    assert host.kubelet.mount("stranger", cache="read-only").status == "Success"
+    assert host.mounted_slab("stranger") == strange
+    host.kubelet.end("stranger")
+    assert strange not in {slab.name for slab in host.slabs()}
+    host.kubelet.mount("b")
+    assert (host.directory("b") / "layer").read_text() == "of a"
+
+
 def test_a_pod_written_for_the_2017_plugin_is_served(host: Host) -> None:
     directory = host.kubelet.directory("a", driver="ax~vol_plugin")
     directory.mkdir(parents=True)

@@ -31,6 +31,7 @@ ANNOTATIONS: dict[str, tuple[str, ...]] = {
     "dind/storage-size": ("20Gi", "500M", "256Mi", "10737418241"),
     "dind/storage": ("slab", "emptyDir"),
     "dind/cache-key": ("team/app", "a", "x.y_z-1"),
+    "dind/cache": ("read-write", "read-only"),
     "dind/image": ("docker:28-dind", "example.com:5000/ci/docker:29", "docker:dind"),
     "dind/cpu": ("1", "250m"),
     "dind/memory": ("1Gi", "1024Mi", "2G"),

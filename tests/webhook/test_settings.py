@@ -8,7 +8,7 @@ from tests.webhook.pods import settings
 from webhook.admin import ADMIN_KEYS, Admin
 from webhook.configmap import read_data
 from webhook.errors import ManifestError, SettingsError
-from webhook.options import OPTIONS, DockerHost, Options, Storage
+from webhook.options import OPTIONS, Cache, DockerHost, Options, Storage
 from webhook.settings import parse_cluster, parse_namespace
 
 COMPANY = Path(__file__).parent.parent / "pods" / "defaults" / "company.yaml"
@@ -25,6 +25,7 @@ def test_built_in_defaults_are_those_promised() -> None:
         storage=Storage.SLAB,
         storage_size_mib=10240,
         cache_key="",
+        cache=Cache.READ_WRITE,
         image="docker:29-dind",
         cpu="100m",
         memory="512Mi",
@@ -55,6 +56,7 @@ def test_every_option_can_be_a_default() -> None:
         "storage": "emptyDir",
         "storage-size": "500M",
         "cache-key": "team/app",
+        "cache": "read-only",
         "image": "example.com/docker:28",
         "cpu": "250m",
         "memory": "1Gi",
@@ -71,6 +73,7 @@ def test_every_option_can_be_a_default() -> None:
         storage=Storage.EMPTY_DIR,
         storage_size_mib=480,
         cache_key="team/app",
+        cache=Cache.READ_ONLY,
         image="example.com/docker:28",
         cpu="250m",
         memory="1Gi",
