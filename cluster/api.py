@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from cluster.client import Client, Collection
-from cluster.objects import ConfigMap, Node, Notice, Secret, WebhookConfiguration
+from cluster.objects import ConfigMap, Namespace, Node, Notice, Secret, WebhookConfiguration
 
 MERGE = "application/merge-patch+json"
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
@@ -44,6 +44,11 @@ def nodes(name: str) -> Collection[Node]:
     (RBAC allows a list by ``resourceNames``, but the name of a node is not known beforehand.)
     """
     return Collection(_NODES, Node, f"metadata.name={name}")
+
+
+def namespaces() -> Collection[Namespace]:
+    """Return all namespaces. Needs list and watch on them."""
+    return Collection("/api/v1/namespaces", Namespace, "")
 
 
 class Cluster:

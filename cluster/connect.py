@@ -1,5 +1,6 @@
 """Finds the cluster: a pod's own service account, or a kubeconfig."""
 
+import os
 from pathlib import Path
 
 from kubernetes.client import Configuration
@@ -7,6 +8,15 @@ from kubernetes.config import ConfigException, load_incluster_config, load_kube_
 
 from cluster.client import DEFAULT_TIMEOUTS, Client, Timeouts
 from cluster.errors import NotInClusterError
+
+
+def default_kubeconfig() -> Path | None:
+    """Return the kubeconfig that kubectl would take; None where there is none, as in a pod."""
+    named = os.environ.get("KUBECONFIG", "")
+    if named:
+        return Path(named)
+    usual = Path.home() / ".kube" / "config"
+    return usual if usual.exists() else None
 
 
 def connect(kubeconfig: Path | None = None, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Client:

@@ -57,6 +57,12 @@ class WebhookConfiguration(msgspec.Struct, frozen=True, rename="camel", omit_def
     webhooks: tuple[Webhook, ...] = ()
 
 
+class Namespace(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A core/v1 Namespace."""
+
+    metadata: ObjectMeta
+
+
 class NodeStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What a node has; quantities, in whatever form the API server writes them."""
 

@@ -1,4 +1,4 @@
-"""``python -m webhook``: ``serve`` in a cluster, ``inject`` on a command line."""
+"""``python -m webhook``: ``serve`` in a cluster; ``inject`` and ``doctor`` on a command line."""
 
 import argparse
 import signal
@@ -29,6 +29,10 @@ def main(argv: list[str]) -> int:
         from webhook.serve import main as serve  # the offline command does without a server
 
         return serve(argv[1:])
+    if argv[:1] == ["doctor"]:
+        from webhook.doctor.__main__ import main as doctor  # nor does it need a cluster
+
+        return doctor(argv[1:])
     options = _parser().parse_args(argv)
     try:
         return _inject(options)
@@ -43,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m webhook", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="serve admission over TLS", add_help=False)
+    commands.add_parser("doctor", help="ask a cluster what is wrong", add_help=False)
     inject = commands.add_parser(
         "inject",
         help="inject manifests offline",

@@ -14,6 +14,7 @@ from certs.cluster import Keeper, Place
 from certs.issue import system_chance
 from certs.pem import CERTIFICATE, KEY, encode
 from certs.reload import ServingContext
+from cluster import api
 from cluster.api import Cluster, config_maps, secrets, webhook_configurations
 from cluster.client import Client, Collection
 from cluster.connect import connect
@@ -22,6 +23,7 @@ from webhook.background import Background
 from webhook.defaults import Defaults, Fault
 from webhook.flags import Flags
 from webhook.names import DEFAULTS_CONFIGMAP
+from webhook.namespaces import Namespaces
 from webhook.sources import Report, follow_cluster, post_event
 from webhook.telemetry import Telemetry
 
@@ -70,6 +72,25 @@ def _watch_defaults(
     lost = partial(_tell_lost, "defaults", telemetry)
     run = partial(follow_cluster, follower, defaults, tell, lost)
     background.start("defaults", run, follower.stop)
+
+
+def watch_namespaces(
+    flags: Flags, namespaces: Namespaces, telemetry: Telemetry, background: Background
+) -> None:
+    """Follow the namespaces; nothing waits for it.
+
+    Raises:
+        ClusterError: there is no cluster to talk to.
+    """
+    follower = Follower(connect(flags.kubeconfig), api.namespaces(), random=SystemRandom())
+
+    def run() -> None:
+        for change in follower.changes():
+            if isinstance(change, Lost):
+                _tell_lost("namespaces", telemetry, change)
+            namespaces.take(change)
+
+    background.start("namespaces", run, follower.stop)
 
 
 def _keep_certificate(

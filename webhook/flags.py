@@ -51,6 +51,7 @@ class Flags:
     cert_dir: Path | None
     self_signed: Path | None
     watch_defaults: bool
+    watch_namespaces: bool
     defaults: Path | None
     namespace_defaults: Mapping[str, Path]
     max_body_bytes: int
@@ -78,6 +79,7 @@ def parse_flags(argv: Sequence[str], environ: Mapping[str, str]) -> Flags:
         cert_dir=given.cert_dir,
         self_signed=given.self_signed,
         watch_defaults=given.watch_defaults,
+        watch_namespaces=given.watch_namespaces,
         defaults=given.defaults,
         namespace_defaults=dict(given.namespace_defaults),
         max_body_bytes=int(given.max_body_mib * MIB),
@@ -119,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         "its ca.crt (without any of these three: in memory, and nobody can verify it)")
     add("--watch-defaults", action="store_true",
         help="take the defaults from the cluster's ConfigMaps dind-defaults, as they change")
+    add("--watch-namespaces", action="store_true",
+        help="follow the namespaces' Pod Security levels, to warn of pods that they will refuse")
     add("--defaults", type=Path, metavar="FILE",
         help="take them from this ConfigMap in a file, as it changes")
     add("--namespace-defaults", type=_namespace_file, action="append", default=[],

@@ -76,7 +76,7 @@ def inject(pod: Pod, settings: Settings) -> Injection:
         *users.warnings,
         *shared.warnings,
         *resources.warnings,
-        *_further_warnings(spec, request.asked, options, admin),
+        *_further_warnings(spec, request.asked, options, settings),
     )
     operations = (
         *_for_clients(users.members, options),
@@ -170,9 +170,17 @@ def _restored(spec: PodSpec) -> Operation:
 
 
 def _further_warnings(
-    spec: PodSpec, asked: frozenset[str], options: Options, admin: Admin
+    spec: PodSpec, asked: frozenset[str], options: Options, settings: Settings
 ) -> Iterator[str]:
-    if admin.sidecar is Sidecar.CONTAINER and (spec.restart_policy or "Always") != "Always":
+    if settings.forbidden_by:
+        yield (
+            f"Pod Security {settings.forbidden_by} refuses this pod, since its daemon is "
+            f"privileged: the namespace's label {names.POD_SECURITY_LABEL} must be privileged"
+        )
+    if (
+        settings.admin.sidecar is Sidecar.CONTAINER
+        and (spec.restart_policy or "Always") != "Always"
+    ):
         yield (
             f"the pod has restartPolicy {spec.restart_policy} and will not end by itself: "
             "the daemon goes on when the other containers have ended"

@@ -12,6 +12,9 @@ STATUS_ANNOTATION = "dind/status"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 """The kubelet sets it on the API server's picture of a static pod."""
 
+POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
+"""A namespace's label: what its pods may be. A daemon's needs ``privileged``."""
+
 DEFAULTS_CONFIGMAP = "dind-defaults"
 
 CONTAINER = "dind"

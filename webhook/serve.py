@@ -31,6 +31,7 @@ from webhook.background import Background
 from webhook.defaults import Defaults, Fault
 from webhook.errors import WebhookError
 from webhook.flags import Flags, parse_flags
+from webhook.namespaces import Namespaces
 from webhook.server import Limits, WebhookServer, listen
 from webhook.sources import FILE_SECONDS, DefaultsFiles, Report
 from webhook.telemetry import Telemetry
@@ -71,10 +72,13 @@ def _serve(flags: Flags, background: Background, write_line: Callable[[bytes], N
     defaults = Defaults(flags.namespace)
     unready = [defaults.unready]
     report = _reporter(telemetry)
-    if flags.cert_secret or flags.watch_defaults:
+    namespaces = Namespaces(defaults.settings_for)
+    if flags.cert_secret or flags.watch_defaults or flags.watch_namespaces:
         from webhook import clustered  # costs 0.2 s and 28 MiB, which a machine without one saves
 
         unready += clustered.start(flags, serving, defaults, report, telemetry, background)
+        if flags.watch_namespaces:
+            clustered.watch_namespaces(flags, namespaces, telemetry, background)
     if flags.cert_dir:
         _follow_folder(CertificateFolder(flags.cert_dir, serving), background)
     if flags.self_signed:
@@ -84,7 +88,7 @@ def _serve(flags: Flags, background: Background, write_line: Callable[[bytes], N
         _follow_files(flags, defaults, report, background)
     health = Health(lambda: [why for ask in unready for why in ask()], background.dead)
     _offer_gauges(telemetry, serving, defaults, health)
-    admission = Admission(defaults.settings_for, telemetry, health, flags.max_body_bytes)
+    admission = Admission(namespaces.settings_for, telemetry, health, flags.max_body_bytes)
     limits = Limits(read_seconds=flags.read_seconds, drain_seconds=flags.drain_seconds)
     app = create_app(admission, health, telemetry)
     server = WebhookServer(app, serving.context, health, telemetry, limits)

@@ -38,11 +38,13 @@ class Settings(msgspec.Struct, frozen=True):
         options: the default of every option.
         admin: the bounds and the admin's own settings.
         from_namespace: names of the options that the namespace's ConfigMap decided.
+        forbidden_by: the Pod Security level of the namespace, where that refuses privileged pods.
     """
 
     options: Options = Options()
     admin: Admin = Admin()
     from_namespace: frozenset[str] = frozenset()
+    forbidden_by: str = ""
 
 
 def parse_cluster(data: Mapping[str, str]) -> ClusterDefaults:

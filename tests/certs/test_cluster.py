@@ -2,7 +2,6 @@
 
 import base64
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,6 +28,7 @@ from tests.cluster.apiserver import (
     serving,
     status,
 )
+from tests.waiting import eventually
 
 SECRETS = "/api/v1/namespaces/dind/secrets"
 SECRET = f"{SECRETS}/dind-webhook-tls"
@@ -367,10 +367,3 @@ def at_once(calls: list[Callable[[], object]]) -> None:
         thread.join()
     if errors:
         raise errors[0]
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.01)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import kmock
+from kmock._internal import parsing
 from kubernetes.client import Configuration
 
 from cluster.api import MERGE
@@ -23,6 +24,8 @@ Fault = Callable[[kmock.Request], kmock.Payload]
 Json = dict[str, Any]
 POLL_SECONDS = 0.01
 CONFIG_MAPS = "/api/v1/configmaps"
+NAMESPACES = "/api/v1/namespaces"
+_KMOCKS_PARSE_PATH = parsing.parse_path
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
@@ -79,6 +82,8 @@ class ApiServer:
 
     def __init__(self) -> None:
         self.requests: list[str] = []
+        self.reviews: dict[str, Callable[[Json], Json]] = {}
+        """What is answered to questions that are posted, by path."""
         self.lock = threading.RLock()
         """Held around several changes, they are one to whoever watches."""
         self._objects: dict[str, Json] = {}
@@ -196,12 +201,16 @@ class ApiServer:
             return self._verbs[method](request, path)
 
     def _get(self, request: kmock.Request, path: str) -> Json:
-        if request.name is not None:
+        if request.name is not None or path in self._objects:
             return self._known(path)
         items = [body for known, body in self._objects.items() if self._covers(request, known)]
         return {"metadata": {"resourceVersion": str(self._version)}, "items": copy.deepcopy(items)}
 
     def _post(self, request: kmock.Request, path: str) -> Json:
+        if path in self.reviews:
+            return {**request.data, **self.reviews[path](request.data)}
+        if request.params.get("dryRun") == "All":
+            return dict(request.data)
         path = f"{path}/{request.data['metadata']['name']}"
         if path in self._objects:
             raise kmock.KubernetesError(409, "AlreadyExists", f"{path} already exists")
@@ -247,6 +256,10 @@ class ApiServer:
         if not path:  # a bookmark
             return True
         *_, resource, name = path.split("/")
+        labels = self._objects.get(path, {}).get("metadata", {}).get("labels") or {}
+        wanted = request.params.get("labelSelector", "")
+        if wanted and wanted not in [f"{key}={value}" for key, value in labels.items()]:
+            return False
         selector = request.params.get("fieldSelector", "")
         if selector and selector != f"metadata.name={name}":
             return False
@@ -277,6 +290,7 @@ class ApiServer:
 @contextmanager
 def serving(server: ApiServer) -> Iterator[ApiServer]:
     """Run the server on a port of its own, in a thread of its own, for the length of the block."""
+    parsing.parse_path = _parse_path
     loop = asyncio.new_event_loop()
     started, ended = threading.Event(), asyncio.Event()
 
@@ -297,6 +311,13 @@ def serving(server: ApiServer) -> Iterator[ApiServer]:
         thread.join(10)
         loop.close()
         assert not thread.is_alive(), "the API server of the tests does not stop"
+
+
+def _parse_path(path: str) -> parsing.ParsedPath:
+    """Stand in for kmock's own, which fails at the list of all namespaces."""
+    if path == NAMESPACES:
+        return parsing.ParsedPath(group="", version="v1", plural="namespaces")
+    return _KMOCKS_PARSE_PATH(path)
 
 
 def merged(target: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON

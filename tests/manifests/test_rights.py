@@ -11,6 +11,8 @@ from cluster import api
 from cluster.client import Collection
 from cluster.objects import ClientConfig, Notice, ObjectMeta, Secret, Webhook, WebhookConfiguration
 from tests.manifests.rendering import MANIFESTS, Manifest, rendered
+from webhook.doctor.facts import Names
+from webhook.doctor.rights import rights
 from webhook.flags import parse_flags
 from webhook.names import DEFAULTS_CONFIGMAP
 
@@ -109,6 +111,7 @@ ASKED = {
 FOLLOWED: dict[str, tuple[Collection[Any], ...]] = {
     "dind-webhook": (
         api.config_maps(DEFAULTS_CONFIGMAP),
+        api.namespaces(),
         api.secrets(NAMESPACE, SECRET.metadata.name),
         api.webhook_configurations(CONFIGURATION.metadata.name),
     ),
@@ -171,8 +174,25 @@ def test_a_program_may_do_nothing_that_it_never_does(account: str) -> None:
                 used = [right for right in wanted if allows(namespace, narrow, right)]
                 assert used, (verb, resource)
                 # What could be narrowed to names is: of creating, and of nodes, none can be known.
-                known = verb != "create" and not resource.startswith("nodes")
+                known = verb != "create" and resource.split("/")[0] not in ("nodes", "namespaces")
                 assert known == ("resourceNames" in rule)
+
+
+@pytest.mark.parametrize("account", ASKED)
+def test_the_doctor_asks_after_every_right_of_a_program(account: str) -> None:
+    ours = {each for each in rights(Names()) if each.account == account}
+    asked = {
+        Right(each.group, each.resource, each.verb, NAMESPACE if each.home else "", each.name)
+        for each in ours
+    }
+    made = {
+        each._replace(
+            namespace=NAMESPACE if each.resource == "secrets" else "",
+            name="" if each.resource.startswith("nodes") else each.name,
+        )
+        for each in needed(account)
+    }
+    assert asked == made
 
 
 def test_every_request_is_somebodys() -> None:

@@ -23,6 +23,7 @@ from certs.authority import renew
 from certs.issue import system_chance
 from certs.pem import CA_CERTIFICATE, CERTIFICATE, KEY, encode
 from certs.reload import ServingContext
+from tests.waiting import eventually
 from webhook.app import Admission, Health, create_app
 from webhook.server import Limits, WebhookServer, listen
 from webhook.settings import Settings, resolve
@@ -172,15 +173,3 @@ def served(started: Process, authority: Path) -> Webhook:
     line = started.find("serving")
     assert line is not None
     return Webhook(line["port"], authority.read_bytes())
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 5) -> None:
-    """Wait until something holds.
-
-    Raises:
-        AssertionError: it does not, for as long as that.
-    """
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"it did not come about in {seconds} s"
-        time.sleep(0.01)

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.serving.running import JSON, RECORDED, REVIEW, UID, Webhook, eventually, running
+from tests.serving.running import JSON, RECORDED, REVIEW, UID, Webhook, running
+from tests.waiting import eventually
 from webhook.app import Health
 from webhook.errors import DefaultsUnknownError
 from webhook.server import MAX_HEADER_BYTES, Limits

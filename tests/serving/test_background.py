@@ -2,7 +2,7 @@
 
 import threading
 
-from tests.serving.running import eventually
+from tests.waiting import eventually
 from webhook.background import Background
 
 

@@ -23,7 +23,8 @@ from certs.issue import system_chance
 from certs.pem import CERTIFICATE, KEY, encode
 from cluster.api import Cluster
 from tests.cluster.apiserver import CONFIGURATIONS, ApiServer, drop, serving, status
-from tests.serving.running import REVIEW, Process, eventually, process, running
+from tests.serving.running import REVIEW, Process, process, running
+from tests.waiting import eventually
 
 CONFIGURATION = f"{CONFIGURATIONS}/dind-webhook"
 SECRET = "/api/v1/namespaces/dind/secrets/dind-webhook-tls"  # noqa: S105 - a path

@@ -16,7 +16,7 @@ from cluster.errors import UnreachableError
 from cluster.follow import Change, Follower, Listed, Lost, Put, Removed
 from cluster.objects import ConfigMap, ObjectMeta
 from tests.cluster.apiserver import ApiServer, hang, serving, status
-from tests.serving.running import eventually
+from tests.waiting import eventually
 from webhook.defaults import Defaults, Fault
 from webhook.errors import DefaultsUnknownError, WebhookError
 from webhook.names import DEFAULTS_CONFIGMAP

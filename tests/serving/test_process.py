@@ -25,10 +25,10 @@ from tests.serving.running import (
     REVIEW,
     Process,
     Webhook,
-    eventually,
     process,
     served,
 )
+from tests.waiting import eventually
 
 CLIENTS = 4
 
