@@ -5,9 +5,9 @@
 set -eu
 
 root=${1:?"usage: fetch.sh FOLDER"}
-# The last one the tests' linters and benches use; the guest itself needs all the others.
+# prometheus is for promtool, which checks the alert rules; the guest itself needs all the others.
 packages="user-mode-linux lvm2 e2fsprogs xfsprogs thin-provisioning-tools docker.io iptables iproute2 \
-kmod busybox-static util-linux procps"
+kmod busybox-static util-linux procps prometheus"
 
 # Everything that decides what lands in the folder; a folder made from the same is kept.
 recipe=$(cat "$0" /etc/os-release | sha256sum)
