@@ -4,6 +4,7 @@ import sys
 import time
 
 from flexvol import __version__
+from flexvol.conversion import convert
 from flexvol.errors import BadCallError, SlabError
 from flexvol.jsontext import dumps
 from flexvol.log import Log
@@ -25,7 +26,8 @@ HELP = """\
 slab: keeps Docker graphs warm on LVM volumes, for the pods of this node
 
   slab setup       make the volume group of the disk that the settings name; takes nothing that is
-                   not blank, and says what it found
+                   not blank, and says what it found; make the thin pool, where the settings want
+                   one, or remove it where they do not
   slab reconcile   put right what the kubelet forgot and what a crash left; safe at any time
   slab status      show every slab and the pool; --json for programs
   slab prune       remove caches that no pod uses; say which:
@@ -68,10 +70,12 @@ def main(
 def _setup(node: Node, log: Log) -> int:
     with node.decision() as lvm:
         done = [node.provide(lvm), extend(node.settings, lvm)]
-        group = lvm.inventory().group
+    done += convert(node, log, make=True)
     for line in filter(None, done):
         log.info("pool", done=line)
         _say(line)
+    with node.decision() as lvm:
+        group = lvm.inventory().group
     free_mib = group.free_extents * group.extent_bytes >> 20
     _say(f"volume group {group.name} is ready: {free_mib} MiB free")
     return 0

@@ -6,61 +6,24 @@ asks again, so that nothing here needs to look.
 """
 
 from flexvol.callout import Request
-from flexvol.model import BUSY, DOOMED, FREE, HELD, SPARE, Inventory, Slab
-from flexvol.record import Record
-
-METADATA_BYTES_PER_SLAB = 4096
-"""What a slab's description may take of LVM's metadata area, and be written twice over (measured: a
-slab with the longest names takes 1.5 KiB)."""
+from flexvol.model import (
+    BUSY,
+    DOOMED,
+    FREE,
+    GENERATION,
+    HELD,
+    SPARE,
+    Inventory,
+    Slab,
+    is_removable,
+)
+from flexvol.plan import FROM_SPARE, RESUMED, WARM, Create, Plan, Refuse, Settle, Take, Wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MIB = 1 << 20
-
-
-class Plan(Record):
-    """What to do next; one of the kinds below."""
-
-
-class Take(Plan):
-    """Hand out this slab. ``outcome`` says which rule chose it, for the log."""
-
-    slab: Slab
-    outcome: str
-
-
-class Settle(Plan):
-    """Check this slab, whose last use did not end in order, then ask again."""
-
-    slab: Slab
-
-
-class Create(Plan):
-    """Make a new slab, after removing ``removals``, in one section under the decision lock."""
-
-    removals: tuple[Slab, ...] = ()
-
-
-class Wait(Plan):
-    """Nothing to be had now; ``reason`` is what to answer if that stays so."""
-
-    reason: str
-
-
-class Refuse(Plan):
-    """Nothing to be had ever."""
-
-    reason: str
-
-
-WARM = "warm"
-RESUMED = "resumed"
-FROM_SPARE = "spare"
-COLD = "cold"
-MOUNTED_BEFORE = "mounted before"
-"""How a mount came by its slab."""
 
 
 def decide(request: Request, inventory: Inventory) -> Plan:
@@ -74,10 +37,17 @@ def decide(request: Request, inventory: Inventory) -> Plan:
        only as many as it takes, and none where it could not suffice, else
     6. wait, where other pods' slabs would make room, else
     7. refuse.
+
+    Of a thin pool only the first holds; for the rest see ``cloning``.
     """
     own = [slab for slab in inventory.slabs if _is_own(slab, request)]
     if own:
         return Take(max(own, key=_age), RESUMED)
+    if request.thin:
+        from flexvol.cloning import decide_thin  # a linear node never loads it
+
+        return decide_thin(request, inventory)
+    inventory = inventory.replace(slabs=tuple(s for s in inventory.slabs if not s.thin))
     warm = [slab for slab in inventory.slabs if _is_warm(slab, request)]
     if warm:
         best = max(warm, key=lambda slab: (slab.phase == FREE, *_age(slab)))
@@ -132,14 +102,15 @@ def _age(slab: Slab) -> tuple[int, str]:
 def _make_room(request: Request, inventory: Inventory) -> Plan:
     group = inventory.group
     needed = group.extents_for(request.size_mib)
-    described = group.metadata_free_bytes >= METADATA_BYTES_PER_SLAB
+    described = group.can_describe_another
     if described and group.free_extents >= needed:
         return Create()
     removals = _removals(needed - group.free_extents, inventory, at_least=0 if described else 1)
     if removals:
         return Create(removals)
     ours = sum(slab.extents for slab in inventory.slabs)
-    if needed > group.free_extents + ours:
+    pool = inventory.pool  # of other settings: it goes once its last pod has ended
+    if needed > group.free_extents + ours + (pool.extents if pool is not None else 0):
         return Refuse(f"{_sizes(request, inventory)}; it can never have that much")
     return Wait(_sizes(request, inventory))
 
@@ -162,14 +133,9 @@ def _removals(missing: int, inventory: Inventory, at_least: int) -> tuple[Slab, 
     return tuple(chosen)
 
 
-def is_removable(slab: Slab) -> bool:
-    """Tell whether a slab may be removed to make room: nobody will ask for it again."""
-    return slab.phase in (DOOMED, SPARE, FREE) or (slab.phase == HELD and slab.orphaned)
-
-
 def _worth(slab: Slab) -> tuple[int, int, str]:
     """Order slabs by what is lost with them, least first."""
-    order = {DOOMED: 0, SPARE: 1, FREE: 2, HELD: 3, BUSY: 4}
+    order = {DOOMED: 0, SPARE: 1, FREE: 2, HELD: 3, BUSY: 4, GENERATION: 5}
     return (order[slab.phase], *_age(slab))
 
 
@@ -183,6 +149,6 @@ def _sizes(request: Request, inventory: Inventory) -> str:
         f"{group.free_extents * extent_mib:.0f} MiB free, {(ours - held) * extent_mib:.0f} MiB in "
         f"slabs that may be removed and {held * extent_mib:.0f} MiB in use by other pods"
     )
-    if group.metadata_free_bytes < METADATA_BYTES_PER_SLAB:
+    if not group.can_describe_another:
         message += "; LVM's metadata area is full too"
     return message

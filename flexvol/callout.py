@@ -10,7 +10,7 @@ from flexvol.contract import ANONYMOUS, READ_ONLY, OptionError, SlabOptions, rea
 from flexvol.errors import BadCallError
 from flexvol.model import fits_a_tag
 from flexvol.record import Record
-from flexvol.settings import FILE_SYSTEMS, Settings
+from flexvol.settings import FILE_SYSTEMS, THIN, Settings
 
 CAPABILITIES = {
     "attach": False,
@@ -65,6 +65,7 @@ class Request(Record):
     anonymous: bool = False
     cache_read_only: bool = False
     read_only: bool = False
+    thin: bool = False
 
 
 class Reply(Record):
@@ -162,6 +163,7 @@ def read_mount(path: str, text: str, settings: Settings) -> Request:
         anonymous=options.volume_type == ANONYMOUS or options.cache == READ_ONLY,
         cache_read_only=options.cache == READ_ONLY,
         read_only=kubelet.get("readwrite") == "ro",
+        thin=settings.provisioning == THIN,
     )
 
 

@@ -18,11 +18,13 @@ class Choice(Record):
         slab: as it is recorded once it is the volume's.
         before: as it was; None if it is made for this call.
         outcome: how it was come by.
+        origin: what it is made a clone of, if it is made for this call.
     """
 
     slab: Slab
     before: "Slab | None"
     outcome: str
+    origin: "Slab | None" = None
 
 
 def record(lvm: "Lvm", choice: Choice, log: "Log") -> Choice:
@@ -33,7 +35,7 @@ def record(lvm: "Lvm", choice: Choice, log: "Log") -> Choice:
     """
     try:
         if choice.before is None:
-            lvm.create(choice.slab)
+            lvm.create(choice.slab, choice.origin)
         else:
             lvm.retag(choice.before, choice.slab)
     except CommandError as error:

@@ -1,10 +1,9 @@
 """File systems on slabs: making, recognising, checking, and measuring them."""
 
 import errno
-import fcntl
 import os
 
-from flexvol import mounts
+from flexvol import devicemapper, mounts
 from flexvol.command import run
 from flexvol.errors import CommandError
 from flexvol.release import HEALTH_FILE, Contents
@@ -19,6 +18,13 @@ _MAKE = {
     # overlay2 needs the file type in directory entries (ftype=1).
     XFS: ["mkfs.xfs", "-q", "-f", "-K", "-n", "ftype=1"],
 }
+_MAKE_ON_ZEROS = {EXT4: ["-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1"], XFS: []}
+"""Of a new thin volume nothing is written that is zero already."""
+
+_MOUNT_ON_THIN = {EXT4: "noinit_itable", XFS: "nouuid"}
+"""ext4(5): the inode tables need no zeros written to them, which would take room of the pool.
+xfs(5): a clone carries the UUID of what it was cloned from, which may be mounted too."""
+
 _EXT4_MAGIC_AT, _EXT4_MAGIC, _EXT4_UUID_AT = 1024 + 0x38, b"\x53\xef", 1024 + 0x68
 _EXT4_STATE_AT, _EXT4_ERRORS = 1024 + 0x3A, 0x02
 """The kernel's Documentation/filesystems/ext4/super.rst: s_state, "errors detected"."""
@@ -35,9 +41,6 @@ _READ_BYTES = 4 << 20
 _PEEPHOLE = "/mnt"
 """Any directory that is always there: only a child in a mount namespace of its own uses it."""
 
-_BLKDISCARD = 0x1277
-"""linux/fs.h: _IO(0x12, 119)."""
-
 READABLE = "readable"
 OPEN = "open"
 INACTIVE = "inactive"
@@ -45,14 +48,26 @@ HALF_MADE = "half-made"
 UNREADABLE = "unreadable"
 
 
-def make(device: str, file_system: str, uuid: str) -> None:
+def make(device: str, file_system: str, uuid: str, *, zeroed: bool = False) -> None:
     """Make a file system that carries ``uuid``; its superblock is the last thing written.
+
+    Args:
+        device: its path.
+        file_system: which.
+        uuid: what its superblock is to carry.
+        zeroed: all of the device is known to be zeros.
 
     Raises:
         CommandError: it could not be made.
     """
     identity = ["-U", uuid] if file_system == EXT4 else ["-m", f"uuid={uuid}"]
-    run([*_MAKE[file_system], *identity, device])
+    zeros = _MAKE_ON_ZEROS[file_system] if zeroed else []
+    run([*_MAKE[file_system], *zeros, *identity, device])
+
+
+def mount_options(file_system: str, *, thin: bool) -> str:
+    """Return what to mount a slab with."""
+    return _MOUNT_ON_THIN[file_system] if thin else ""
 
 
 def look(device: str, file_system: str, uuid: str) -> str:
@@ -65,8 +80,9 @@ def look(device: str, file_system: str, uuid: str) -> str:
 
     Returns:
         ``OPEN`` if the kernel says that it is in use, in whatever mount namespace; ``INACTIVE`` if
-        there is no such device; ``HALF_MADE`` if it was read and carries another UUID;
-        ``UNREADABLE`` if it could not be read, which says nothing; else ``READABLE``.
+        there is no such device, or an LVM command that died left it suspended; ``HALF_MADE`` if it
+        was read and carries another UUID; ``UNREADABLE`` if it could not be read, which says
+        nothing; else ``READABLE``.
     """
     try:
         fd = os.open(device, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)
@@ -75,6 +91,8 @@ def look(device: str, file_system: str, uuid: str) -> str:
             return OPEN
         return INACTIVE if error.errno in (errno.ENOENT, errno.ENXIO) else UNREADABLE
     try:
+        if devicemapper.is_suspended(os.fstat(fd).st_rdev):
+            return INACTIVE
         made = not uuid or superblock_uuid(os.pread(fd, 2048, 0), file_system) == uuid
     except OSError:
         return UNREADABLE
@@ -83,7 +101,7 @@ def look(device: str, file_system: str, uuid: str) -> str:
     return READABLE if made else HALF_MADE
 
 
-def check(device: str, file_system: str) -> bool:
+def check(device: str, file_system: str, options: str = "") -> bool:
     """Check a file system that nobody uses; return whether it is sound.
 
     A graph is a cache: what takes more to repair than a journal does is not sound.
@@ -94,7 +112,7 @@ def check(device: str, file_system: str) -> bool:
     """
     if file_system == EXT4:
         return _check_ext4(device)
-    return _check_xfs(device)
+    return _check_xfs(device, options)
 
 
 def _check_ext4(device: str) -> bool:
@@ -112,9 +130,9 @@ def _check_ext4(device: str) -> bool:
     return False
 
 
-def _check_xfs(device: str) -> bool:
+def _check_xfs(device: str, options: str) -> bool:
     try:
-        inside(device, XFS)  # replays the log, without which there is nothing to check
+        inside(device, XFS, options)  # replays the log, without which there is nothing to check
     except OSError as error:
         # A log full of noise is answered as a failing disk is: then the disk itself tells.
         if error.errno in _SENSELESS or (error.errno == errno.EIO and _reads_to_the_end(device)):
@@ -160,7 +178,7 @@ def has_errors(device: str, file_system: str) -> bool:
     return bool(start[_EXT4_STATE_AT] & _EXT4_ERRORS)
 
 
-def inside(device: str, file_system: str) -> Contents:
+def inside(device: str, file_system: str, options: str = "") -> Contents:
     """Return what a slab holds that is mounted nowhere.
 
     Raises:
@@ -168,7 +186,7 @@ def inside(device: str, file_system: str) -> Contents:
     """
 
     def work() -> str:
-        mounts.mount(device, _PEEPHOLE, file_system)
+        mounts.mount(device, _PEEPHOLE, file_system, options=options)
         contents = measure(_PEEPHOLE)
         return f"{contents.used_percent} {contents.health}"
 
@@ -194,31 +212,6 @@ def new_uuid() -> str:
     """Return a random UUID, from the kernel."""
     with open("/proc/sys/kernel/random/uuid", encoding="ascii") as stream:
         return stream.read().strip()
-
-
-def can_discard(device: str) -> bool:
-    """Tell whether the disk below a device can be told to forget blocks."""
-    try:
-        number = os.stat(device).st_rdev
-        queue = f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/queue/discard_max_bytes"
-        with open(queue, encoding="ascii") as stream:
-            return int(stream.read()) > 0
-    except (OSError, ValueError):
-        return False
-
-
-def discard(device: str) -> None:
-    """Tell the disk to forget all of a device.
-
-    Raises:
-        OSError: it is in use, or the disk failed.
-    """
-    fd = os.open(device, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
-    try:
-        size = os.lseek(fd, 0, os.SEEK_END)
-        fcntl.ioctl(fd, _BLKDISCARD, (0).to_bytes(8, "little") + size.to_bytes(8, "little"))
-    finally:
-        os.close(fd)
 
 
 def measure(directory: str) -> Contents:

@@ -8,7 +8,7 @@ became of it, so that a call that dies in between leaves none.
 import os
 
 from flexvol.metadata_area import read_seqno
-from flexvol.model import Inventory, VolumeGroup, slab_from, tags_of
+from flexvol.model import Inventory, ThinPool, VolumeGroup, slab_from, tags_of
 
 _END = "end"
 
@@ -66,6 +66,9 @@ def _format(inventory: Inventory) -> str:
     group = inventory.group
     lines = ["\t".join(map(str, (getattr(group, name) for name in _GROUP_FIELDS)))]
     lines.append("\t".join(group.devices))
+    pool = inventory.pool
+    numbers = () if pool is None else (getattr(pool, name) for name in _POOL_FIELDS)
+    lines.append("\t".join(map(str, numbers)))
     lines += [f"{slab.name}\t{slab.extents}\t{','.join(tags_of(slab))}" for slab in inventory.slabs]
     return "\n".join([*lines, _END])
 
@@ -73,10 +76,11 @@ def _format(inventory: Inventory) -> str:
 _GROUP_FIELDS = (
     "name", "uuid", "seqno", "extent_bytes", "extents", "free_extents", "metadata_free_bytes",
 )  # fmt: skip
+_POOL_FIELDS = ("extents", "metadata_extents", "foreign_extents")
 
 
 def _parse(text: str) -> Inventory:
-    first, devices, *lines, end = text.split("\n")
+    first, devices, pool, *lines, end = text.split("\n")
     if end != _END:
         raise ValueError("cut short")
     name, uuid, *numbers = first.split("\t")
@@ -98,4 +102,11 @@ def _parse(text: str) -> Inventory:
         metadata_free_bytes=metadata_free_bytes,
         devices=tuple(devices.split("\t")),
     )
-    return Inventory(group, tuple(slabs))
+    return Inventory(group, tuple(slabs), _parse_pool(pool))
+
+
+def _parse_pool(line: str) -> "ThinPool | None":
+    if not line:
+        return None
+    extents, metadata_extents, foreign_extents = map(int, line.split("\t"))
+    return ThinPool(extents, metadata_extents, foreign_extents)

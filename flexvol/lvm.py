@@ -14,7 +14,8 @@ from flexvol import jsontext
 from flexvol.command import run
 from flexvol.errors import CommandError, PoolError
 from flexvol.lastseen import LastSeen
-from flexvol.model import DOOMED, Inventory, Slab, VolumeGroup, slab_from, tags_of
+from flexvol.lvm_report import parse_report, section
+from flexvol.model import DOOMED, POOL_NAME, Inventory, Slab, tags_of
 from flexvol.step import Step, unwatched
 
 TYPE_CHECKING = False
@@ -25,10 +26,18 @@ if TYPE_CHECKING:
     from flexvol.lock import Lock
     from flexvol.step import Watcher
 
+POOL_CHUNK = "64k"
+"""The pool's unit of sharing, the smallest there is: what a clone writes anew costs whole ones."""
+
+_POOL_TAG = "dind.pool=thin"
 _CONFIG = "activation{monitoring=0} backup{archive=0}"
 _REPORT_PATIENCE_SECONDS = 60.0
 _METADATA_AREA = "8m"
 """Room for the description of some 5,000 slabs; LVM's own default is full at some 600."""
+
+_THIN_COMMITS = 2
+"""By how much the making or removing of a thin volume raises the volume group's sequence number:
+what the pool is to do is recorded first, and that it is done then."""
 
 _DESCRIPTION_BYTES = 2048
 """What one slab more takes of the metadata area, at most; LVM says exactly at its next report."""
@@ -37,6 +46,7 @@ _VG_FIELDS = (
     "vg_name,vg_uuid,vg_seqno,vg_extent_size,vg_extent_count,vg_free_count,vg_mda_free,"
     "vg_missing_pv_count"
 )
+_LV_FIELDS = "lv_name,lv_size,lv_tags,lv_layout,pool_lv,lv_metadata_size"
 
 
 class NoVolumeGroupError(PoolError):
@@ -83,21 +93,27 @@ class Lvm:
             self._last_seen.keep(self._inventory)
         return self._inventory
 
-    def create(self, slab: Slab) -> None:
-        """Make the logical volume of a slab, with all its tags."""
+    def create(self, slab: Slab, origin: "Slab | None" = None) -> None:
+        """Make the logical volume of a slab, with all its tags: blank, or a clone of ``origin``."""
         inventory = self.inventory()
-        tags = [f"--addtag={tag}" for tag in sorted(tags_of(slab))]
-        size = ["--name", slab.name, "--extents", str(slab.extents)]
-        self._change(["lvcreate", "--yes", "--quiet", *size, *tags, self._group])
         group = inventory.group
+        tags = [f"--addtag={tag}" for tag in sorted(tags_of(slab))]
+        kind, of = ["--extents", str(slab.extents)], self._group
+        if origin is not None:
+            # Without the flag, LVM would activate no snapshot that it is not told to in particular.
+            kind, of = ["--snapshot", "--setactivationskip", "n"], f"{self._group}/{origin.name}"
+        elif slab.thin:
+            size = f"{slab.extents * group.extent_bytes}b"
+            kind = ["--virtualsize", size, "--thinpool", POOL_NAME]
+        self._change(["lvcreate", "--yes", "--quiet", "--name", slab.name, *kind, *tags, of])
+        free_bytes = group.metadata_free_bytes - _DESCRIPTION_BYTES
+        left = group.free_extents - (0 if slab.thin else slab.extents)
         self._became(
             inventory.replace(
                 slabs=(*inventory.slabs, slab),
-                group=group.replace(
-                    free_extents=group.free_extents - slab.extents,
-                    metadata_free_bytes=group.metadata_free_bytes - _DESCRIPTION_BYTES,
-                ),
-            )
+                group=group.replace(free_extents=left, metadata_free_bytes=free_bytes),
+            ),
+            commits=_THIN_COMMITS if slab.thin else 1,
         )
 
     def retag(self, old: Slab, new: Slab) -> None:
@@ -137,12 +153,13 @@ class Lvm:
             ["lvremove", "--yes", "--quiet", *(f"{self._group}/{n}" for n in sorted(names))]
         )
         group = inventory.group
-        freed = sum(slab.extents for slab in slabs)
+        freed = sum(slab.extents for slab in slabs if not slab.thin)
         self._became(
             inventory.replace(
                 slabs=tuple(slab for slab in inventory.slabs if slab.name not in names),
                 group=group.replace(free_extents=group.free_extents + freed),
-            )
+            ),
+            commits=max(1, _THIN_COMMITS * sum(slab.thin for slab in slabs)),
         )
 
     def activate(self, slab: Slab) -> None:
@@ -169,6 +186,47 @@ class Lvm:
         """Add devices that are known to be blank."""
         self._change(["vgextend", "--metadatasize", _METADATA_AREA, self._group, *devices])
 
+    def make_pool(self, extents: int, metadata_extents: int) -> None:
+        """Make the thin pool.
+
+        Blocks are zeroed before a volume gets them: no pod sees what another one wrote. A full pool
+        fails a write at once; LVM's own default lets it hang for a minute first.
+        """
+        config = "activation{monitoring=0 error_when_full=1} backup{archive=0}"
+        bytes_each = self.inventory().group.extent_bytes
+        self._change(
+            [
+                *("lvcreate", "--yes", "--quiet", "--type", "thin-pool", "--name", POOL_NAME),
+                *("--extents", str(extents), "--poolmetadataspare", "y"),
+                *("--poolmetadatasize", f"{metadata_extents * bytes_each}b"),
+                *("--chunksize", POOL_CHUNK, "--zero", "y", "--discards", "passdown"),
+                *(f"--addtag={_POOL_TAG}", self._group),
+            ],
+            config,
+        )
+
+    def extend_pool(self, extents: int) -> None:
+        """Give the thin pool's data so many more extents."""
+        pool = f"{self._group}/{POOL_NAME}"
+        self._change(["lvextend", "--yes", "--quiet", "--extents", f"+{extents}", pool])
+
+    def extend_pool_metadata(self, extents: int) -> None:
+        """Give the thin pool's metadata so many more extents."""
+        size = f"+{extents * self.inventory().group.extent_bytes}b"
+        pool = f"{self._group}/{POOL_NAME}"
+        self._change(["lvextend", "--yes", "--quiet", "--poolmetadatasize", size, pool])
+
+    def remove_pool(self) -> None:
+        """Remove the thin pool, unless there is any volume in it."""
+        pool = f"{self._group}/{POOL_NAME}"
+        self._change(["lvremove", "--yes", "--quiet", "--select", "thin_count=0", pool])
+
+    def remove_unfinished_pool(self) -> None:
+        """Remove what an interrupted ``make_pool`` left: it is tagged, and no thin pool yet."""
+        mark = f"lv_tags={_POOL_TAG} && lv_layout!=pool"
+        if self._list("lvs", "lv_name", f"vg_name={self._group} && {mark}"):
+            self._change(["lvremove", "--yes", "--quiet", "--select", mark, self._group])
+
     def activate_all(self) -> None:
         """Make the devices of all slabs appear, where a reboot has taken them."""
         self._run(["vgchange", "--activate", "y", "--quiet", self._group])
@@ -181,33 +239,33 @@ class Lvm:
             changes=False,
             patience_seconds=_REPORT_PATIENCE_SECONDS,
         )
-        return _section(jsontext.loads(text), command[:2])
+        return section(jsontext.loads(text), command[:2])
 
-    def _change(self, arguments: list[str]) -> None:
+    def _change(self, arguments: list[str], config: str = _CONFIG) -> None:
         self._last_seen.forget()
         self._inventory = None
-        self._run(arguments)
+        self._run(arguments, config)
 
-    def _became(self, inventory: Inventory) -> None:
-        """Take over what the volume group has become: the one change of its metadata was ours.
+    def _became(self, inventory: Inventory, *, commits: int = 1) -> None:
+        """Take over what the volume group has become: the change of its metadata was ours alone.
 
-        ``keep`` and ``recall`` compare with the disks; had anyone else changed anything, their
-        number would be higher by more than one.
+        ``keep`` and ``recall`` compare with the disks; had anyone else changed anything, or did
+        another version of LVM count otherwise, their number would not be higher by ``commits``.
         """
         group = inventory.group
-        changed = inventory.replace(group=group.replace(seqno=group.seqno + 1))
+        changed = inventory.replace(group=group.replace(seqno=group.seqno + commits))
         if self._last_seen.keep(changed):
             self._inventory = changed
 
-    def _run(self, arguments: list[str]) -> None:
+    def _run(self, arguments: list[str], config: str = _CONFIG) -> None:
         with Step(self._watcher, arguments[0]):
-            run(["lvm", arguments[0], "--config", _CONFIG, *arguments[1:]], stdin=self._lock.fd)
+            run(["lvm", arguments[0], "--config", config, *arguments[1:]], stdin=self._lock.fd)
 
     def _report(self) -> Inventory:
         report = [
             "lvm", "fullreport", "--reportformat", "json", "--units", "b", "--nosuffix",
             "--configreport", "vg", "-o", _VG_FIELDS,
-            "--configreport", "lv", "-o", "lv_name,lv_size,lv_tags",
+            "--configreport", "lv", "-o", _LV_FIELDS,
             "--configreport", "pv", "-o", "pv_name",
             "--configreport", "pvseg", "-o", "pvseg_start",
             "--configreport", "seg", "-o", "seg_start",
@@ -224,61 +282,3 @@ class Lvm:
                 raise NoVolumeGroupError(f"there is no volume group {self._group}") from None
             raise
         return parse_report(text)
-
-
-def parse_report(text: str) -> Inventory:
-    """Return the inventory that LVM's full report of one volume group shows.
-
-    Raises:
-        PoolError: a disk is missing, or the report is not as lvm2 2.03 writes it.
-    """
-    try:
-        document = jsontext.loads(text)
-        facts = _section(document, "vg")[0]
-        devices = tuple(row["pv_name"] for row in _section(document, "pv"))
-        group = VolumeGroup(
-            name=facts["vg_name"],
-            uuid=facts["vg_uuid"],
-            seqno=int(facts["vg_seqno"]),
-            extent_bytes=int(facts["vg_extent_size"]),
-            extents=int(facts["vg_extent_count"]),
-            free_extents=int(facts["vg_free_count"]),
-            metadata_free_bytes=int(facts["vg_mda_free"]),
-            devices=devices,
-        )
-        slabs = [
-            slab_from(row["lv_name"], int(row["lv_size"]) // group.extent_bytes, tags)
-            for row in _section(document, "lv")
-            if (tags := row["lv_tags"].split(","))
-        ]
-        missing = int(facts["vg_missing_pv_count"])
-    except (ValueError, KeyError, IndexError) as error:
-        raise PoolError(f"LVM's report is not understood: {error!r}") from error
-    if missing:
-        raise PoolError(
-            f"{missing} disk(s) of volume group {group.name} are missing",
-            "see pvs; attach the disk again, or remove it with vgreduce --removemissing",
-        )
-    return Inventory(group, tuple(slab for slab in slabs if slab is not None))
-
-
-def _section(document: object, name: str) -> "list[dict[str, str]]":
-    """Return the rows of one section of a report."""
-    rows: list[dict[str, str]] = []
-    if isinstance(document, dict):
-        for report in document["report"]:
-            rows += report.get(name, [])
-    return rows
-
-
-def device_path(group: str, name: str) -> str:
-    """Return the device of a logical volume; device-mapper doubles the hyphens of both names."""
-    return f"/dev/mapper/{group.replace('-', '--')}-{name.replace('-', '--')}"
-
-
-def split_device_name(name: str) -> "tuple[str, str] | None":
-    """Return (volume group, logical volume) of a device-mapper name, None if it is not LVM's."""
-    group, hyphen, volume = name.replace("--", "\0").partition("-")
-    if not hyphen or "-" in volume:
-        return None
-    return group.replace("\0", "-"), volume.replace("\0", "-")

@@ -12,9 +12,17 @@ FREE = "free"
 SPARE = "spare"
 DOOMED = "doomed"
 BUSY = "busy"
-PHASES = (HELD, FREE, SPARE, DOOMED, BUSY)
+GENERATION = "generation"
+PHASES = (HELD, FREE, SPARE, DOOMED, BUSY, GENERATION)
 
 NAME_PREFIX = "slab-"
+
+POOL_NAME = "dind-pool"
+"""The thin pool's logical volume, where the settings say ``provisioning: thin``."""
+
+METADATA_BYTES_PER_SLAB = 4096
+"""What a slab's description may take of LVM's metadata area, and be written twice over (measured: a
+slab with the longest names takes 1.5 KiB)."""
 
 _PREFIX = "dind."
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/:#+")
@@ -28,7 +36,8 @@ class Slab(Record):
         name: the logical volume's name.
         extents: how many of the volume group's extents it takes.
         phase: ``HELD`` by a pod's volume, ``FREE``, ``SPARE`` (blank and formatted), ``DOOMED`` (to
-            be removed), ``BUSY`` (released, but still open somewhere).
+            be removed), ``BUSY`` (released, but still open somewhere), ``GENERATION`` (a graph as a
+            pod left it: never mounted, only cloned).
         size_mib: the size it was made for, in MiB; slabs are reused for exactly this size.
         file_system: ``ext4`` or ``xfs``.
         uuid: of its file system. It is chosen before the volume is made, so that a volume whose
@@ -44,6 +53,9 @@ class Slab(Record):
             that could not be told.
         released_at: when that was, in seconds since 1970 by the node's clock; 0 for never. For
             people and for ``prune``: a clock may jump, so nothing else asks for it.
+        thin: it is a volume of the thin pool, which takes of the pool what is written to it.
+        base: the release number of the generation it is a clone of; 0 for none.
+        mapped_mib: how much of the pool a generation takes, in MiB; 0 for what may be written to.
         orphaned: its holder's pod directory is gone. Seen, not recorded.
     """
 
@@ -62,6 +74,9 @@ class Slab(Record):
     unchecked: bool = False
     used_percent: "int | None" = None
     released_at: int = 0
+    thin: bool = False
+    base: int = 0
+    mapped_mib: int = 0
     orphaned: bool = False
 
     @property
@@ -92,9 +107,34 @@ class VolumeGroup(Record):
     metadata_free_bytes: int
     devices: tuple[str, ...]
 
+    @property
+    def can_describe_another(self) -> bool:
+        """Whether LVM's metadata area has room for one more slab."""
+        return self.metadata_free_bytes >= METADATA_BYTES_PER_SLAB
+
     def extents_for(self, size_mib: int) -> int:
         """Return how many extents a slab of ``size_mib`` takes: LVM rounds up to whole ones."""
         return -(-(size_mib << 20) // self.extent_bytes)
+
+
+class ThinPool(Record):
+    """The thin pool in the volume group.
+
+    Attributes:
+        extents: how many of the volume group's extents its data takes.
+        metadata_extents: how many its metadata takes.
+        foreign_extents: the virtual size of the volumes in it that are not ours.
+        overcommit: how many times over its extents may be promised. A setting, not recorded.
+        metadata_percent: of its metadata in use; None where it is not known. Seen, not recorded.
+        fault: why it cannot be written to, in a few words; empty where it can. Seen, not recorded.
+    """
+
+    extents: int
+    metadata_extents: int = 0
+    foreign_extents: int = 0
+    overcommit: float = 1.0
+    metadata_percent: "float | None" = None
+    fault: str = ""
 
 
 class Inventory(Record):
@@ -102,10 +142,14 @@ class Inventory(Record):
 
     group: VolumeGroup
     slabs: tuple[Slab, ...]
+    pool: "ThinPool | None" = None
 
     def next_release(self) -> int:
-        """Return a number greater than every release so far; clocks jump, this does not."""
-        return 1 + max((slab.release for slab in self.slabs), default=0)
+        """Return a number greater than every release so far; clocks jump, this does not.
+
+        Also greater than that of a generation which is gone, as long as a clone names it.
+        """
+        return 1 + max((max(slab.release, slab.base) for slab in self.slabs), default=0)
 
     def slab(self, name: str) -> "Slab | None":
         """Return the slab of that name, if there is one."""
@@ -122,6 +166,26 @@ def blank(uuid: str, group: VolumeGroup, size_mib: int, file_system: str) -> Sla
         file_system=file_system,
         uuid=uuid,
     )
+
+
+def cloned(slab: Slab, origin: Slab) -> Slab:
+    """Return a slab that is yet to be made, as a clone of a generation.
+
+    It has a name of its own and its origin's file system, UUID and all.
+    """
+    return slab.replace(
+        uuid=origin.uuid,
+        extents=origin.extents,
+        scope=origin.scope,
+        graph_format=origin.graph_format,
+        thin=True,
+        base=origin.release,
+    )
+
+
+def is_removable(slab: Slab) -> bool:
+    """Tell whether a slab may be removed to make room: nobody will ask for it again."""
+    return slab.phase in (DOOMED, SPARE, FREE, GENERATION) or (slab.phase == HELD and slab.orphaned)
 
 
 def quote(text: str) -> str:
@@ -163,6 +227,9 @@ def tags_of(slab: Slab) -> frozenset[str]:
         "unchecked": "yes" if slab.unchecked else "",
         "used": "" if slab.used_percent is None else str(slab.used_percent),
         "at": str(slab.released_at or ""),
+        "thin": "yes" if slab.thin else "",
+        "base": str(slab.base or ""),
+        "mapped": str(slab.mapped_mib or ""),
     }
     return frozenset(f"{_PREFIX}{key}={quote(value)}" for key, value in values.items() if value)
 
@@ -210,6 +277,9 @@ def slab_from(name: str, extents: int, tags: "list[str]") -> "Slab | None":
             unchecked="unchecked" in values,
             used_percent=int(values["used"]) if "used" in values else None,
             released_at=int(values.get("at", 0)),
+            thin="thin" in values,
+            base=int(values.get("base", 0)),
+            mapped_mib=int(values.get("mapped", 0)),
         )
     except (KeyError, ValueError):
         return None

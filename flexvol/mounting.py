@@ -10,20 +10,7 @@ import errno
 import time
 
 from flexvol import filesystem
-from flexvol.allocator import (
-    COLD,
-    FROM_SPARE,
-    MOUNTED_BEFORE,
-    RESUMED,
-    Create,
-    Plan,
-    Refuse,
-    Settle,
-    Take,
-    Wait,
-    decide,
-    gives_way,
-)
+from flexvol.allocator import decide, gives_way
 from flexvol.callout import Request
 from flexvol.choice import Choice, record, undo
 from flexvol.claims import Claims
@@ -34,9 +21,24 @@ from flexvol.errors import (
     NoRoomError,
     SlabError,
 )
+from flexvol.generations import is_clone_of, refuse_faulty_pool
 from flexvol.lvm import NoVolumeGroupError
-from flexvol.model import HELD, Inventory, Slab, blank
+from flexvol.model import GENERATION, HELD, Inventory, Slab, blank, cloned
 from flexvol.node import Mounted, Node
+from flexvol.plan import (
+    CLONED,
+    COLD,
+    FROM_SPARE,
+    MOUNTED_BEFORE,
+    RESUMED,
+    WARM,
+    Create,
+    Plan,
+    Refuse,
+    Settle,
+    Take,
+    Wait,
+)
 from flexvol.settle import destroy, discard, settle
 from flexvol.waiting import Line
 
@@ -133,9 +135,15 @@ class Mounting:
         time.sleep(_PAUSE_SECONDS)
 
     def _plan(self, lvm: "Lvm") -> Plan:
-        """Return a plan whose slabs are all claimed and are what their records say."""
+        """Return a plan whose slabs are all claimed and are what their records say.
+
+        Raises:
+            PoolError: the thin pool is missing, or cannot be written to.
+        """
         while True:
             inventory = self._claims.visible(self._inventory(lvm))
+            if self._request.thin:
+                refuse_faulty_pool(inventory)
             plan = decide(self._request, inventory)
             earlier = self._line.before_me()
             if gives_way(plan, earlier, inventory):
@@ -158,7 +166,7 @@ class Mounting:
 
     def _remembers(self, slab: Slab) -> bool:
         """Tell whether a slab holds what the disk can be told to forget, and has not been yet."""
-        forgotten = slab.name in self._discarded or slab.uses == 0
+        forgotten = slab.name in self._discarded or slab.uses == 0 or slab.thin
         return not forgotten and self._node.can_discard(slab)
 
     def _take(self, lvm: "Lvm", plan: Take) -> Choice:
@@ -185,9 +193,13 @@ class Mounting:
             lvm.remove(plan.removals)
         group, request = lvm.inventory().group, self._request
         uuid = filesystem.new_uuid()
-        slab = self._held(blank(uuid, group, request.size_mib, request.file_system))
+        slab = blank(uuid, group, request.size_mib, request.file_system).replace(thin=request.thin)
+        if plan.origin is not None:
+            slab = cloned(slab, plan.origin)
+        slab = self._held(slab)
         self._claims.hold(slab)
-        return record(lvm, Choice(slab, None, COLD), self._log)
+        outcome = COLD if plan.origin is None else CLONED
+        return record(lvm, Choice(slab, None, outcome, plan.origin), self._log)
 
     def _settle(self, slab: Slab) -> None:
         try:
@@ -223,7 +235,11 @@ class Mounting:
         name = choice.slab.name
         self._log.error("not mounted", slab=name, error=str(error))
         damaged = error.errno in _DAMAGED
-        if choice.outcome in (RESUMED, COLD) or not (damaged or error.errno == errno.EBUSY):
+        if damaged and choice.outcome in (WARM, CLONED) and choice.slab.base:
+            self._suspect(choice.slab)
+            return False
+        made = (RESUMED, COLD, CLONED)
+        if choice.outcome in made or not (damaged or error.errno == errno.EBUSY):
             undo(self._node, choice, self._log)
             raise FileSystemError(
                 f"slab {name} cannot be mounted at {self._request.directory.path}: {error}",
@@ -237,6 +253,21 @@ class Mounting:
             self._claims.set_aside(choice.slab)
         self._failed_to_mount.add(name)
         return False
+
+    def _suspect(self, clone: Slab) -> None:
+        """Remove a clone that cannot be mounted, and have its generation checked before the next.
+
+        A generation that is found sound, and of which a clone fails again, is left alone: this pod
+        gets an older one, or starts empty.
+        """
+        destroy(self._node, clone, self._log)
+        with self._node.decision() as lvm:
+            for slab in lvm.inventory().slabs:
+                if slab.phase == GENERATION and is_clone_of(clone, slab):
+                    if slab.name in self._failed_to_mount:
+                        self._claims.set_aside(slab)
+                    self._failed_to_mount.add(slab.name)
+                    lvm.retag(slab, slab.replace(unchecked=True))
 
 
 def _hint(error: OSError, file_system: str) -> str:

@@ -1,6 +1,7 @@
 """Mounting, without ``mount``: the system calls, and what the kernel says is mounted.
 
-A process less for every call. The sources of the constants: mount(2), umount(2), unshare(2).
+A process less for every call. The sources of the constants: mount(2), umount(2), unshare(2),
+syncfs(2).
 """
 
 import os
@@ -33,15 +34,17 @@ class Mount(Record):
     device: str
 
 
-def mount(device: str, directory: str, file_system: str, *, read_only: bool = False) -> None:
-    """Mount a device at a directory.
+def mount(
+    device: str, directory: str, file_system: str, *, read_only: bool = False, options: str = ""
+) -> None:
+    """Mount a device at a directory, with the file system's own ``options``.
 
     Raises:
         OSError: the kernel's reason.
     """
     flags = MS_NOATIME | (MS_RDONLY if read_only else 0)
-    arguments = (device.encode(), os.fsencode(directory), file_system.encode(), flags, None)
-    _call("mount", *arguments)
+    arguments = (device.encode(), os.fsencode(directory), file_system.encode(), flags)
+    _call("mount", *arguments, options.encode() or None)
 
 
 def unmount(directory: str) -> None:
@@ -51,6 +54,15 @@ def unmount(directory: str) -> None:
         OSError: the kernel's reason; EBUSY while anything in this mount namespace uses it.
     """
     _call("umount2", os.fsencode(directory), UMOUNT_NOFOLLOW)
+
+
+def sync(fd: int) -> None:
+    """Have all that was written to the file system that ``fd`` is open in be on its device.
+
+    Raises:
+        OSError: the device failed.
+    """
+    _call("syncfs", fd)
 
 
 def in_private_namespace(work: "Callable[[], str]") -> str:

@@ -7,12 +7,13 @@ import binascii
 import os
 import time
 
-from flexvol import filesystem, mounts
+from flexvol import blocks, devicemapper, filesystem, mounts
+from flexvol.devicemapper import device_path, split_device_name
 from flexvol.errors import BadCallError
 from flexvol.lastseen import LastSeen
 from flexvol.lock import Lock, Locks
-from flexvol.lvm import Lvm, device_path, split_device_name
-from flexvol.model import HELD, NAME_PREFIX, Inventory, Slab
+from flexvol.lvm import Lvm
+from flexvol.model import HELD, NAME_PREFIX, POOL_NAME, Inventory, Slab
 from flexvol.record import Record
 from flexvol.release import Contents
 from flexvol.settings import Settings
@@ -35,10 +36,12 @@ class Mounted(Record):
     Attributes:
         group: its volume group.
         name: its logical volume.
+        thin: it is a volume of a thin pool.
     """
 
     group: str
     name: str
+    thin: bool = False
 
 
 class Node:
@@ -91,13 +94,31 @@ class Node:
         return Node(self.settings.replace(volume_group=group), self._watcher)
 
     def observe(self, inventory: Inventory) -> Inventory:
-        """Return the inventory with what only the kubelet's directories tell: who is orphaned."""
+        """Return the inventory with what LVM does not record.
+
+        The kubelet's directories tell who is orphaned, the kernel how the thin pool is.
+        """
+        pool = inventory.pool
+        if pool is not None:
+            status = self.pool_status() or devicemapper.PoolStatus()
+            pool = pool.replace(
+                overcommit=self.settings.overcommit,
+                metadata_percent=status.metadata_percent,
+                fault=status.fault,
+            )
         return inventory.replace(
             slabs=tuple(
                 slab.replace(orphaned=True) if _is_orphaned(slab) else slab
                 for slab in inventory.slabs
-            )
+            ),
+            pool=pool,
         )
+
+    def pool_status(self) -> "devicemapper.PoolStatus | None":
+        """Return the state of the thin pool, None where it is not there or not active."""
+        # LVM keeps the target under a name of its own, and maps the pool's own name to it.
+        path = device_path(self.settings.volume_group, POOL_NAME)
+        return devicemapper.pool_status(f"{os.path.basename(path)}-tpool")
 
     def device(self, slab: Slab) -> str:
         """Return the path of a slab's device."""
@@ -125,12 +146,12 @@ class Node:
     def make(self, slab: Slab) -> None:
         """Make a slab's file system."""
         with Step(self._watcher, "mkfs"):
-            filesystem.make(self.device(slab), slab.file_system, slab.uuid)
+            filesystem.make(self.device(slab), slab.file_system, slab.uuid, zeroed=slab.thin)
 
     def check(self, slab: Slab) -> bool:
         """Check a slab's file system; return whether it is sound."""
         with Step(self._watcher, "fsck"):
-            return filesystem.check(self.device(slab), slab.file_system)
+            return filesystem.check(self.device(slab), slab.file_system, _options(slab))
 
     def has_errors(self, slab: Slab) -> bool:
         """Tell whether the kernel has met errors in a slab that is mounted no more."""
@@ -138,23 +159,46 @@ class Node:
 
     def inside(self, slab: Slab) -> Contents:
         """Return what a slab holds that is mounted nowhere."""
-        return filesystem.inside(self.device(slab), slab.file_system)
+        return filesystem.inside(self.device(slab), slab.file_system, _options(slab))
+
+    def mapped_mib(self, slab: Slab) -> int:
+        """Return how much of the pool a thin volume takes, once all of it is on the disk.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        device = self.device(slab)
+        blocks.flush(device)
+        mapped = devicemapper.mapped_mib(os.path.basename(device))
+        # Where it cannot be told, as much as there is: more is never set aside than it takes.
+        return slab.size_mib if mapped is None else max(1, mapped)
+
+    def trim(self, directory: "VolumeDirectory") -> None:
+        """Give the pool back what the slab mounted at a volume's directory does not use."""
+        with Step(self._watcher, "trim"):
+            blocks.trim(directory.path)
 
     def can_discard(self, slab: Slab) -> bool:
         """Tell whether a slab's blocks can be discarded."""
-        return filesystem.can_discard(self.device(slab))
+        return blocks.can_discard(self.device(slab))
 
     def discard(self, slab: Slab) -> None:
         """Have the disk forget what a slab holds."""
         with Step(self._watcher, "discard"):
-            filesystem.discard(self.device(slab))
+            blocks.discard(self.device(slab))
 
     def mount(self, slab: Slab, directory: "VolumeDirectory", *, read_only: bool) -> None:
         """Mount a slab at a volume's directory."""
         _refuse_links(directory)
         os.makedirs(directory.path, mode=0o750, exist_ok=True)
         with Step(self._watcher, "mount"):
-            mounts.mount(self.device(slab), directory.path, slab.file_system, read_only=read_only)
+            mounts.mount(
+                self.device(slab),
+                directory.path,
+                slab.file_system,
+                read_only=read_only,
+                options=_options(slab),
+            )
 
     def unmount(self, directory: "VolumeDirectory") -> None:
         """Unmount what is mounted at a volume's directory."""
@@ -189,7 +233,11 @@ class Node:
         names = split_device_name(_device_mapper_name(found[-1].device))
         if names is None or not names[1].startswith(NAME_PREFIX):
             return True
-        return Mounted(*names)
+        return Mounted(*names, thin=_lies_in_a_thin_pool(found[-1].device))
+
+
+def _options(slab: Slab) -> str:
+    return filesystem.mount_options(slab.file_system, thin=slab.thin)
 
 
 def _is_orphaned(slab: Slab) -> bool:
@@ -215,9 +263,23 @@ def _refuse_links(directory: "VolumeDirectory") -> None:
         path = os.path.dirname(path)
 
 
-def _device_mapper_name(device: str) -> str:
+def _lies_in_a_thin_pool(device: str) -> bool:
+    """Tell whether a device lies on LVM's device of a thin pool."""
+    below = f"/sys/dev/block/{device}/slaves"
     try:
-        with open(f"/sys/dev/block/{device}/dm/name", encoding="utf-8") as stream:
+        slaves = os.listdir(below)
+    except OSError:
+        return False
+    return any(_name_of(f"{below}/{slave}").endswith("-tpool") for slave in slaves)
+
+
+def _device_mapper_name(device: str) -> str:
+    return _name_of(f"/sys/dev/block/{device}")
+
+
+def _name_of(folder: str) -> str:
+    try:
+        with open(f"{folder}/dm/name", encoding="utf-8") as stream:
             return stream.read().strip()
     except OSError:
         return ""

@@ -8,9 +8,8 @@ import re
 from contextlib import ExitStack
 
 from flexvol import filesystem
-from flexvol.allocator import is_removable
 from flexvol.errors import BadCallError, SlabError
-from flexvol.model import HELD, SPARE, Slab
+from flexvol.model import HELD, SPARE, Slab, is_removable
 from flexvol.node import Node
 from flexvol.reconcile import Deed
 from flexvol.record import Record
@@ -44,11 +43,11 @@ class Selection(Record):
     def has(self, slab: Slab, now_seconds: int) -> bool:
         """Tell whether a slab is to go.
 
-        A spare is of no scope and was never used: it goes only where everything does.
+        A blank spare is of no scope and was never used: it goes only where everything does.
         """
         if not is_removable(slab):
             return False
-        if slab.phase == SPARE and (self.scope or self.unused_seconds):
+        if slab.phase == SPARE and not slab.scope and (self.scope or self.unused_seconds):
             return False
         if self.unused_seconds and slab.phase == HELD:
             return False  # its pod is gone; since when, nobody knows

@@ -7,13 +7,16 @@ that. One slab that resists stops nothing but its own upkeep.
 from contextlib import ExitStack
 
 from flexvol import filesystem
-from flexvol.allocator import METADATA_BYTES_PER_SLAB
+from flexvol.conversion import convert
 from flexvol.errors import PoolError, SlabError
+from flexvol.generations import has_room, is_ready_clone
 from flexvol.lvm import Lvm, NoVolumeGroupError
-from flexvol.model import BUSY, DOOMED, FREE, SPARE, Inventory, Slab, blank
+from flexvol.model import BUSY, DOOMED, FREE, GENERATION, SPARE, Inventory, Slab, blank
 from flexvol.node import Node
+from flexvol.ready import keep_ready
 from flexvol.record import Record
-from flexvol.settle import destroy, settle
+from flexvol.settings import THIN
+from flexvol.settle import destroy, remove_surplus, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,8 +66,20 @@ def _deeds(node: Node, log: "Log") -> "Iterator[Deed]":
         else:
             if what:
                 yield Deed(slab.name, what)
+    yield from _tried(Deed("", what) for what in convert(node, log, make=False))
+    for slab in remove_surplus(node, log):
+        yield Deed(slab.name, "removed: newer generations are there")
     yield from _spares(node, log)
+    yield from _tried(Deed(name, what) for name, what in keep_ready(node))
     node.locks.sweep()
+
+
+def _tried(deeds: "Iterator[Deed]") -> "Iterator[Deed]":
+    """Yield deeds until one of them fails; then that."""
+    try:
+        yield from deeds
+    except SlabError as error:
+        yield Deed("", str(error), failed=True)
 
 
 def _pool(node: Node, lvm: Lvm) -> str:
@@ -95,7 +110,7 @@ def _put_right(node: Node, seen: Slab, log: "Log") -> str:
             destroy(node, slab, log)
             return "removed"
         settle(node, slab.replace(orphaned=False), log)
-        return {FREE: "checked", BUSY: "freed: it is closed now"}.get(
+        return {FREE: "checked", GENERATION: "checked", BUSY: "freed: it is closed now"}.get(
             slab.phase, "freed: its pod is gone"
         )
 
@@ -119,7 +134,9 @@ def _at_once(node: Node, lvm: Lvm, seen: Slab) -> "tuple[Slab | None, str]":
     if state != filesystem.READABLE and slab.phase != DOOMED:
         raise PoolError(f"its device cannot be read: {node.device(slab)}")
     is_due = (
-        slab.phase in (DOOMED, BUSY) or slab.orphaned or (slab.phase == FREE and slab.unchecked)
+        slab.phase in (DOOMED, BUSY)
+        or slab.orphaned
+        or (slab.phase in (FREE, GENERATION) and slab.unchecked)
     )
     return (slab if is_due else None), what
 
@@ -135,15 +152,17 @@ def _leave_open(lvm: Lvm, slab: Slab) -> str:
 
 def _spares(node: Node, log: "Log") -> "Iterator[Deed]":
     """Keep as many blank formatted slabs of each size as the settings say, where there is room."""
+    thin = node.settings.provisioning == THIN
     for size_mib, wanted in node.settings.spares:
         while True:
             with node.decision() as lvm:
-                inventory = lvm.inventory()
+                inventory = node.observe(lvm.inventory())
                 there = [slab for slab in inventory.slabs if _is_spare(slab, size_mib, node)]
-                if len(there) >= wanted or not _has_room(inventory, size_mib):
+                if len(there) >= wanted or not _has_room(inventory, size_mib, thin=thin):
                     break
                 uuid = filesystem.new_uuid()
                 slab = blank(uuid, inventory.group, size_mib, node.settings.file_system)
+                slab = slab.replace(thin=thin)
                 claim = node.locks.claim(slab.name)
                 lvm.create(slab)
             try:
@@ -162,7 +181,7 @@ def _spares(node: Node, log: "Log") -> "Iterator[Deed]":
 def _superfluous(node: Node) -> "Iterator[Deed]":
     wanted = dict(node.settings.spares)
     with node.decision() as lvm:
-        spares = [slab for slab in lvm.inventory().slabs if slab.phase == SPARE]
+        spares = [slab for slab in lvm.inventory().slabs if _is_blank_spare(slab)]
     for slab in sorted(spares, key=lambda slab: slab.name):
         left = wanted.get(slab.size_mib, 0)
         if slab.file_system == node.settings.file_system and left > 0:
@@ -180,13 +199,17 @@ def _superfluous(node: Node) -> "Iterator[Deed]":
 
 
 def _is_spare(slab: Slab, size_mib: int, node: Node) -> bool:
-    make = (slab.phase, slab.size_mib, slab.file_system)
-    return make == (SPARE, size_mib, node.settings.file_system)
+    make = (slab.size_mib, slab.file_system, slab.thin)
+    thin = node.settings.provisioning == THIN
+    return _is_blank_spare(slab) and make == (size_mib, node.settings.file_system, thin)
 
 
-def _has_room(inventory: Inventory, size_mib: int) -> bool:
+def _is_blank_spare(slab: Slab) -> bool:
+    return slab.phase == SPARE and not is_ready_clone(slab)
+
+
+def _has_room(inventory: Inventory, size_mib: int, *, thin: bool) -> bool:
+    if thin:
+        return has_room(inventory, size_mib)
     group = inventory.group
-    return (
-        group.free_extents >= group.extents_for(size_mib)
-        and group.metadata_free_bytes >= METADATA_BYTES_PER_SLAB
-    )
+    return group.free_extents >= group.extents_for(size_mib) and group.can_describe_another

@@ -35,10 +35,11 @@ class Fate(Record):
     reason: str = ""
 
 
-def fate(contents: Contents, *, anonymous: bool, full_percent: int) -> Fate:
+def fate(contents: Contents, *, anonymous: bool, full_percent: int, thin: bool = False) -> Fate:
     """Return what to do with a slab that nobody uses any more.
 
-    A slab whose measuring failed is kept: what one failed call says must not destroy a cache.
+    A slab whose measuring failed is kept: what one failed call says must not destroy a cache. A
+    thin one is not: keeping it would mean to replace the generation that is known to be good.
     """
     used = contents.used_percent
     if anonymous:
@@ -47,6 +48,10 @@ def fate(contents: Contents, *, anonymous: bool, full_percent: int) -> Fate:
         return Fate(delete=True, reason="its daemon never became ready")
     if used is not None and used > full_percent:
         return Fate(delete=True, reason=f"{used:.0f} % full")
+    if thin and used is None:
+        return Fate(delete=True, reason="it could not be measured")
+    if thin and contents.health == READY:
+        return Fate(delete=True, reason="its daemon did not stop in order")
     if contents.health == READY:
         return Fate(delete=False, unchecked=True, reason="its daemon did not stop in order")
     return Fate(delete=False, reason="kept")

@@ -18,6 +18,7 @@ PATH_VARIABLE = "DIND_SLAB_SETTINGS"
 
 SCOPES = ("namespace", "serviceaccount", "cluster")
 FILE_SYSTEMS = ("ext4", "xfs")
+LINEAR, THIN = "linear", "thin"
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -37,6 +38,12 @@ class Settings(Record):
         file_system: for pods that name none.
         max_size_mib: the largest slab a pod may ask for; None for as large as the disk allows.
         full_percent: a slab with more of its blocks or inodes used is deleted on unmount.
+        provisioning: ``LINEAR``: one slab is lent to one pod at a time. ``THIN``: each pod gets a
+            clone of the newest generation of its scope.
+        overcommit: thin: how many times over the pool may be promised.
+        generations: thin: how many are kept of each kind.
+        ready_clones: thin: of how many generations the agent keeps a clone ready.
+        replace_newer: thin: whether the clone of an older generation replaces a newer one.
         wait_seconds: how long a mount waits for room.
         spares: (size in MiB, how many) of blank formatted slabs to keep ready.
         kubelet_root: the kubelet's root directory; empty accepts whichever the kubelet names.
@@ -53,6 +60,11 @@ class Settings(Record):
     file_system: str = "ext4"
     max_size_mib: "int | None" = None
     full_percent: int = 50
+    provisioning: str = LINEAR
+    overcommit: float = 1.0
+    generations: int = 2
+    ready_clones: int = 4
+    replace_newer: bool = True
     wait_seconds: int = 60
     spares: tuple[tuple[int, int], ...] = ()
     kubelet_root: str = ""
@@ -141,6 +153,16 @@ def _whole_number(lowest: int, highest: int) -> "Callable[[object], int]":
     return read
 
 
+def _factor(lowest: float, highest: float) -> "Callable[[object], float]":
+    def read(value: object) -> float:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not lowest <= value <= highest:  # type: ignore[operator] # it is a number
+            raise ValueError(f"a number from {lowest:g} to {highest:g}")
+        return float(value)  # type: ignore[arg-type] # it is a number
+
+    return read
+
+
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false")  # noqa: TRY004 - one kind of error for a wrong value
@@ -207,6 +229,11 @@ _KEYS: "dict[str, tuple[str, Callable[[object], object]]]" = {
     "file_system": ("file_system", _one_of(*FILE_SYSTEMS)),
     "max_size_mb": ("max_size_mib", _whole_number(1, 1 << 40)),
     "full_percent": ("full_percent", _whole_number(0, 100)),
+    "provisioning": ("provisioning", _one_of(LINEAR, THIN)),
+    "overcommit": ("overcommit", _factor(1, 100)),
+    "generations": ("generations", _whole_number(1, 100)),
+    "ready_clones": ("ready_clones", _whole_number(0, 100)),
+    "replace_newer": ("replace_newer", _flag),
     "wait_seconds": ("wait_seconds", _whole_number(0, 3600)),
     "spares": ("spares", _spares),
     "kubelet_root": ("kubelet_root", _path),

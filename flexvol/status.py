@@ -6,8 +6,9 @@ import time
 
 from flexvol import __version__
 from flexvol.errors import BadCallError, SlabError
+from flexvol.generations import refuse_faulty_pool
 from flexvol.node import Node
-from flexvol.settings import load, load_anyway
+from flexvol.settings import THIN, load, load_anyway
 from flexvol.survey import Survey, document, survey
 
 TYPE_CHECKING = False
@@ -51,12 +52,23 @@ def show(environ: "Mapping[str, str]") -> None:
 
 
 def summary(found: Survey) -> str:
-    """Return the pool in one line."""
+    """Return the pool in one line; in two, where it is a thin one."""
     facts: dict[str, int] = document(found)["pool"]  # type: ignore[assignment] # JSON
     sizes = (facts[f"{name}_bytes"] >> 20 for name in ("size", "free", "reclaimable"))
-    return "volume group {}: {} MiB for slabs, {} free, {} reclaimable".format(
+    line = "volume group {}: {} MiB for slabs, {} free, {} reclaimable".format(
         found.inventory.group.name, *sizes
     )
+    return "\n".join(filter(None, (_thin_pool(found), line)))
+
+
+def _thin_pool(found: Survey) -> str:
+    pool = found.inventory.pool
+    if pool is None:
+        return "no thin pool: run slab setup" if found.provisioning == THIN else ""
+    if pool.fault:
+        return f"the thin pool cannot be written to: {pool.fault}"
+    used = f"{found.data_percent or 0:.0f} % of its data"
+    return f"thin pool: {used} and {pool.metadata_percent or 0:.0f} % of its metadata in use"
 
 
 def _rows(found: Survey) -> "Iterator[tuple[str, ...]]":
@@ -99,7 +111,10 @@ def report(environ: "Mapping[str, str]") -> "dict[str, object]":
     try:
         if broken is not None:
             raise broken
-        answer |= document(survey(Node(settings)))
+        found = survey(Node(settings))
+        answer |= document(found)
+        if found.provisioning == THIN:
+            refuse_faulty_pool(found.inventory)
     except SlabError as error:
         answer["error"] = {"cause": error.cause, "message": str(error)}
     return answer

@@ -10,10 +10,11 @@ import errno
 from flexvol import filesystem
 from flexvol.callout import VolumeDirectory
 from flexvol.errors import BadCallError, BusyError
-from flexvol.model import BUSY, HELD, Slab
+from flexvol.generations import lineage_of, newest
+from flexvol.model import BUSY, GENERATION, HELD, Inventory, Slab
 from flexvol.node import Mounted, Node
-from flexvol.release import Contents, fate
-from flexvol.settle import destroy, freed
+from flexvol.release import Contents, Fate, fate
+from flexvol.settle import committed, destroy, freed, remove_surplus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def unmount(node: Node, directory: VolumeDirectory, log: "Log") -> None:
         )
     node = node.of_group(found.group)
     contents = node.measure(directory)
+    if found.thin:
+        _trim(node, directory, contents, log)
     try:
         node.unmount(directory)
     except OSError as error:
@@ -53,6 +56,16 @@ def unmount(node: Node, directory: VolumeDirectory, log: "Log") -> None:
         log.error("unmounted, not released", slab=found.name, error=repr(error))
 
 
+def _trim(node: Node, directory: VolumeDirectory, contents: Contents, log: "Log") -> None:
+    """Give back what a slab does not use before it is kept for long; not doing so loses nothing."""
+    what = fate(contents, anonymous=False, full_percent=node.settings.full_percent, thin=True)
+    if not what.delete:
+        try:
+            node.trim(directory)
+        except OSError as error:
+            log.error("not trimmed", error=str(error))
+
+
 def _release(
     node: Node, name: str, directory: VolumeDirectory, contents: Contents, log: "Log"
 ) -> None:
@@ -63,14 +76,21 @@ def _release(
         return
     with claim:
         slab = _record(node, name, directory, contents, log)
-        if slab is not None:
+        if slab is None:
+            return
+        if slab.phase == GENERATION:
+            remove_surplus(node, log)
+        else:
             destroy(node, slab, log)
 
 
 def _record(
     node: Node, name: str, directory: VolumeDirectory, contents: Contents, log: "Log"
 ) -> "Slab | None":
-    """Record what becomes of a slab; return it if it is to be removed."""
+    """Record what becomes of a slab; return it if there is more to do.
+
+    That is a slab to be removed, or a new generation, which others may have to make way for.
+    """
     with node.decision() as lvm:
         inventory = lvm.inventory()
         slab = inventory.slab(name)
@@ -81,8 +101,15 @@ def _record(
             log.error("unmounted, still open elsewhere", slab=name)
             lvm.retag(slab, slab.replace(phase=BUSY))
             return None
-        what = fate(contents, anonymous=slab.anonymous, full_percent=node.settings.full_percent)
+        what = fate(
+            contents,
+            anonymous=slab.anonymous,
+            full_percent=node.settings.full_percent,
+            thin=slab.thin,
+        )
         errors = node.has_errors(slab)
+        if slab.thin and not what.delete:
+            what = _fate_of_clone(node, slab, inventory, what, errors=errors)
         log.info(
             "released",
             slab=name,
@@ -93,9 +120,26 @@ def _record(
         )
         if what.delete:
             return slab
+        if slab.thin:
+            mapped_mib = node.mapped_mib(slab)
+            generation = committed(slab, inventory.next_release(), contents, mapped_mib)
+            lvm.retag(slab, generation)
+            return generation
         unchecked = what.unchecked or errors
         lvm.retag(slab, freed(slab, inventory.next_release(), contents, unchecked=unchecked))
         return None
+
+
+def _fate_of_clone(
+    node: Node, slab: Slab, inventory: Inventory, what: Fate, *, errors: bool
+) -> Fate:
+    """Return what becomes of a clone that is fit to be the newest generation, as far as it goes."""
+    head = newest(inventory.slabs, lineage_of(slab))
+    if errors:
+        return Fate(delete=True, reason="its file system met errors")
+    if head is not None and head.release > slab.base and not node.settings.replace_newer:
+        return Fate(delete=True, reason="another pod has left a newer generation")
+    return what
 
 
 def _give_up(node: Node, directory: VolumeDirectory, log: "Log") -> None:
@@ -122,7 +166,7 @@ def _give_up_one(node: Node, lvm: "Lvm", slab: Slab, release: int) -> None:
         state = node.look(slab)
     if state == filesystem.OPEN:
         lvm.retag(slab, slab.replace(phase=BUSY))
-    elif state == filesystem.HALF_MADE:
+    elif state == filesystem.HALF_MADE or (state == filesystem.READABLE and slab.thin):
         lvm.remove([slab])
     elif state == filesystem.READABLE:
         lvm.retag(slab, freed(slab, release, Contents(), unchecked=True))

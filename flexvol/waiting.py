@@ -65,7 +65,9 @@ class Line:
             return None
 
 
-_FIELDS = ("scope", "size_mib", "file_system", "graph_format", "anonymous")
+_FIELDS = (
+    "scope", "size_mib", "file_system", "graph_format", "anonymous", "cache_read_only", "thin",
+)  # fmt: skip
 
 
 def _format(request: Request) -> str:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-FREE = "free"
+FREE, GENERATION = "free", "generation"
 
 
 class Pool(msgspec.Struct, frozen=True):
@@ -14,6 +14,9 @@ class Pool(msgspec.Struct, frozen=True):
         free_bytes: in no volume.
         reclaimable_bytes: in slabs that may be removed to make room.
         capacity_mib: how much may be asked for in slabs.
+        provisioning: what the settings say.
+        data_percent: of a thin pool's data that is written to; None where it is not known.
+        metadata_percent: of a thin pool's metadata, likewise.
     """
 
     volume_group: str
@@ -21,6 +24,9 @@ class Pool(msgspec.Struct, frozen=True):
     free_bytes: int
     reclaimable_bytes: int
     capacity_mib: int
+    provisioning: str = "linear"
+    data_percent: float | None = None
+    metadata_percent: float | None = None
 
 
 class Slab(msgspec.Struct, frozen=True):

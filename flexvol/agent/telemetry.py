@@ -13,15 +13,16 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from flexvol import errors
-from flexvol.agent.report import FREE, Report, Slab
+from flexvol.agent.report import FREE, GENERATION, Report, Slab
 from flexvol.agent.tail import Line
-from flexvol.allocator import COLD, FROM_SPARE, MOUNTED_BEFORE, RESUMED, WARM
 from flexvol.callout import read_scope
+from flexvol.plan import CLONED, COLD, FROM_SPARE, MOUNTED_BEFORE, RESUMED, WARM
 from flexvol.survey import STATES
 
 PREFIX = "dind_node_"
 RESULTS = {
     WARM: "hit",
+    CLONED: "hit",
     FROM_SPARE: "miss",
     COLD: "miss",
     RESUMED: "again",
@@ -174,6 +175,10 @@ class _State(Collector):
         yield _gauge("pool_reclaimable_bytes", text, pool.reclaimable_bytes)
         text = "How much may be asked for in slabs: what the node's dind/slab-mib says."
         yield _gauge("capacity_mib", text, pool.capacity_mib)
+        for kind, percent in (("data", pool.data_percent), ("metadata", pool.metadata_percent)):
+            if percent is not None:
+                text = f"How much of the thin pool's {kind} is in use."
+                yield _gauge(f"thin_pool_{kind}_ratio", text, percent / 100)
         yield _slabs(report.slabs)
         age = self._age(report.slabs)
         if age is not None:
@@ -181,7 +186,8 @@ class _State(Collector):
             yield _gauge("cache_age_seconds", text, age.total_seconds())
 
     def _age(self, slabs: tuple[Slab, ...]) -> timedelta | None:
-        free = [slab for slab in slabs if slab.state == FREE and slab.name in self.released_at]
+        kept = [slab for slab in slabs if slab.state in (FREE, GENERATION)]
+        free = [slab for slab in kept if slab.name in self.released_at]
         if not free:
             return None
         oldest = min(free, key=lambda slab: slab.release)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flexvol.agent.report import FREE, Report, Slab
+from flexvol.agent.report import FREE, GENERATION, Report, Slab
 from flexvol.callout import read_scope
 from flexvol.contract import SlabOptions, warm_label
 
@@ -40,7 +40,7 @@ def wanted(report: Report) -> Wanted:
 def _warm(report: Report) -> frozenset[str]:
     labels: dict[str, None] = {}
     for slab in sorted(report.slabs, key=lambda slab: slab.release, reverse=True):
-        if slab.state == FREE and not slab.anonymous:
+        if slab.state in (FREE, GENERATION) and not slab.anonymous:
             labels.update(dict.fromkeys(_labels(slab)))
     return frozenset(list(labels)[:MOST_WARM])
 

@@ -64,6 +64,8 @@ def _remove_slabs(lvm: Lvm) -> tuple[str, ...]:
             lvm.remove(inventory.slabs)
         except CommandError as error:
             raise InstallError(f"the slabs cannot be removed: {error}", "end their pods") from error
+    if inventory.pool is not None:
+        lvm.remove_pool()
     return inventory.group.devices
 
 

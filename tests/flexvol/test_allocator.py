@@ -4,19 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexvol.allocator import (
-    METADATA_BYTES_PER_SLAB,
-    Create,
-    Plan,
-    Refuse,
-    Settle,
-    Take,
-    Wait,
-    decide,
-    gives_way,
-)
+from flexvol.allocator import decide, gives_way
 from flexvol.callout import Request
-from flexvol.model import BUSY, DOOMED, FREE, HELD, PHASES, SPARE, Inventory, Slab
+from flexvol.model import (
+    BUSY,
+    DOOMED,
+    FREE,
+    HELD,
+    METADATA_BYTES_PER_SLAB,
+    PHASES,
+    SPARE,
+    Inventory,
+    Slab,
+)
+from flexvol.plan import Create, Plan, Refuse, Settle, Take, Wait
 from tests.flexvol.make import directory, inventory, request, slab
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from flexvol.lastseen import LastSeen
 from flexvol.metadata_area import read_seqno
-from flexvol.model import Inventory
+from flexvol.model import Inventory, ThinPool
 from tests.flexvol.make import inventory, slab
 
 UUID = "iREsFh-EwUQ-xYI2-B15p-uTZ5-CCed-E0Tp3O"
@@ -52,6 +52,13 @@ def test_what_was_kept_is_recalled(tmp_path: Path, seen: Inventory) -> None:
     last = LastSeen(str(tmp_path / "inventory"))
     assert last.keep(seen)
     assert last.recall("dind") == seen
+
+
+def test_a_thin_pool_is_recalled_too(tmp_path: Path, seen: Inventory) -> None:
+    last = LastSeen(str(tmp_path / "inventory"))
+    with_pool = seen.replace(pool=ThinPool(400, 1, 25))
+    assert last.keep(with_pool)
+    assert last.recall("dind") == with_pool
 
 
 def test_nothing_is_recalled_of_another_volume_group(tmp_path: Path, seen: Inventory) -> None:

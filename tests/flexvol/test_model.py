@@ -41,6 +41,9 @@ slabs = st.builds(
     unchecked=st.booleans(),
     used_percent=st.none() | st.integers(0, 100),
     released_at=st.integers(0, 1 << 40),
+    thin=st.booleans(),
+    base=st.integers(0, 1 << 60),
+    mapped_mib=st.integers(0, 1 << 40),
 )
 
 

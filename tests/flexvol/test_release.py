@@ -30,3 +30,23 @@ from flexvol.release import CLEAN, READY, STARTING, Contents, Fate, fate
 )
 def test_the_fate_of_a_slab(contents: Contents, anonymous: bool, expected: Fate) -> None:  # noqa: FBT001 - parametrized
     assert fate(contents, anonymous=anonymous, full_percent=50) == expected
+
+
+@pytest.mark.parametrize(
+    ("contents", "kept"),
+    [
+        (Contents(50.0, CLEAN), True),
+        (Contents(50.0, ""), True),
+        (Contents(50.5, CLEAN), False),
+        (Contents(10.0, READY), False),
+        (Contents(10.0, STARTING), False),
+        (Contents(None, CLEAN), False),
+    ],
+)
+def test_only_what_is_known_to_be_good_becomes_a_generation(
+    contents: Contents,
+    kept: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    what = fate(contents, anonymous=False, full_percent=50, thin=True)
+    assert what.delete != kept
+    assert not what.unchecked

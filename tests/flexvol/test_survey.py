@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from flexvol import filesystem
 from flexvol.contract import EXTENT_MIB, MIN_STORAGE_MIB
-from flexvol.model import BUSY, DOOMED, FREE, HELD, SPARE, Inventory
+from flexvol.model import BUSY, DOOMED, FREE, GENERATION, HELD, SPARE, Inventory, ThinPool
+from flexvol.status import summary
 from flexvol.survey import STATES, Survey, capacity_mib, document, state_of
 from tests.flexvol.make import inventory, slab
 
@@ -30,6 +31,9 @@ READABLE, OPEN = filesystem.READABLE, filesystem.OPEN
         ({"phase": SPARE}, READABLE, "spare"),
         ({"phase": DOOMED}, READABLE, "doomed"),
         ({"phase": BUSY}, READABLE, "busy"),
+        ({"phase": GENERATION}, READABLE, "generation"),
+        ({"phase": GENERATION}, OPEN, "generation"),
+        ({"phase": GENERATION, "unchecked": True}, READABLE, "unclean"),
     ],
 )
 def test_a_slab_is_in_the_state_that_record_and_kernel_tell(
@@ -86,5 +90,52 @@ def test_the_document_adds_up() -> None:
         "size_bytes": 1560 << 20,
         "free_bytes": 1000 << 20,
         "reclaimable_bytes": 160 << 20,
+        "provisioning": "linear",
         "capacity_mib": 1560,
     }
+
+
+def test_the_document_of_a_thin_pool_tells_what_is_promised() -> None:
+    generation = slab("g", 400, GENERATION, thin=True, mapped_mib=100)
+    clone = slab("c", 400, HELD, thin=True, base=1)
+    linear = slab("l", 40)
+    found = inventory(generation, clone, linear).replace(pool=ThinPool(250, metadata_percent=11.0))
+    survey = Survey(found, ("generation", "in use", "free"), (9, None, None), "thin", 12.5)
+    told = document(survey)
+    assert told["pool"] == {
+        "volume_group": "dind",
+        "size_bytes": 1000 << 20,
+        "free_bytes": 500 << 20,
+        "reclaimable_bytes": 100 << 20,
+        "provisioning": "thin",
+        "capacity_mib": 900,
+        "data_percent": 12.5,
+        "metadata_percent": 11.0,
+    }
+    assert [row["size_bytes"] >> 20 for row in told["slabs"]] == [100, 400, 40]  # type: ignore[attr-defined] # JSON
+
+
+def test_all_that_is_told_the_scheduler_fits_beside_the_largest_generation() -> None:
+    generation = slab("g", 400, GENERATION, thin=True, mapped_mib=100)
+    pool = ThinPool(250)
+    assert capacity_mib(inventory().replace(pool=pool), thin=True) == 1000
+    assert capacity_mib(inventory(generation).replace(pool=pool), thin=True) == 900
+    assert capacity_mib(inventory().replace(pool=pool.replace(overcommit=1.5)), thin=True) == 1500
+    busy = slab("b", 200, BUSY, thin=True)
+    assert capacity_mib(inventory(busy).replace(pool=pool), thin=True) == 800
+    assert capacity_mib(inventory(), thin=True) == 0
+
+
+@pytest.mark.parametrize(
+    ("pool", "line"),
+    [
+        (None, "no thin pool: run slab setup"),
+        (ThinPool(250, fault="it is read-only"), "cannot be written to: it is read-only"),
+        (ThinPool(250, metadata_percent=11.0), "12 % of its data and 11 % of its metadata in use"),
+    ],
+)
+def test_people_are_told_how_the_thin_pool_is(pool: ThinPool | None, line: str) -> None:
+    found = inventory().replace(pool=pool)
+    first, second = summary(Survey(found, (), (), "thin", 12.4)).splitlines()
+    assert line in first
+    assert second.startswith("volume group dind: ")

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from flexvol.model import Slab, slab_from
+from flexvol.model import POOL_NAME, Slab, slab_from
 from tests.node.kubelet import Kubelet, environment
 
 GROUP = "dind"
@@ -24,6 +24,8 @@ class Host:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.disks: list[str] = []
+        self.always: dict[str, object] = {}
+        """Settings that every ``configure`` writes, unless it is given others."""
         self.settings_path = place / "slab.json"
         self.log_path = place / "slab.log"
         self.run_dir = place / "run"
@@ -67,7 +69,7 @@ class Host:
         """Write the node's settings: its disks, and what is given."""
         disk = {} if "file" in settings else {"device": self.disks}
         own = {"run_dir": str(self.run_dir), "log_file": str(self.log_path), "wait_seconds": 0}
-        self.settings_path.write_text(json.dumps({**disk, **own, **settings}))
+        self.settings_path.write_text(json.dumps({**disk, **own, **self.always, **settings}))
 
     def reboot(self) -> None:
         """Lose what a reboot loses: mounts, locks, active volumes; the disks stay."""
@@ -77,11 +79,15 @@ class Host:
         sh("rm", "-rf", str(self.run_dir))
 
     def volumes(self) -> dict[str, Slab | None]:
-        """Return every logical volume by name, with the slab that LVM records it to be."""
+        """Return every logical volume by name, with the slab that LVM records it to be.
+
+        The thin pool is none.
+        """
         report = json.loads(
             run(
                 *("lvs", "--reportformat", "json", "--units", "b", "--nosuffix"),
-                *("-o", "lv_name,lv_size,lv_tags,vg_extent_size", GROUP),
+                *("-o", "lv_name,lv_size,lv_tags,vg_extent_size"),
+                *("-S", f"vg_name={GROUP} && lv_name!={POOL_NAME}"),
             )
         )
         volumes = {}
