@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from flexvol.__main__ import start
 from flexvol.errors import CommandError
 
-SYSTEM_CALLS = ("mount", "umount", "discard")
+SYSTEM_CALLS = ("mount", "umount", "discard", "trim")
 """The steps that are no commands."""
 
 

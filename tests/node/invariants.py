@@ -4,9 +4,17 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from flexvol.devicemapper import pool_status
 from flexvol.filesystem import superblock_uuid
-from flexvol.model import FREE, HELD, SPARE, Slab
+from flexvol.generations import limit_extents, promised_extents, surplus
+from flexvol.model import FREE, GENERATION, HELD, SPARE, Inventory, Slab
+from flexvol.node import Node
+from flexvol.settings import load
 from tests.node.host import GROUP, Host, run
+
+THIN: dict[str, object] = {"provisioning": "thin", "ready_clones": 0}
+"""The settings of a node with a thin pool."""
+POOL_DEVICE = f"{GROUP}-dind--pool-tpool"
 
 SCOPE_FILE = "of-scope"
 PODS_FILE = "pods"
@@ -58,8 +66,10 @@ def check(host: Host) -> None:
         slab = slabs[name]
         assert (slab.phase, slab.holder) == (HELD, directory), f"mounted at {directory}: {slab}"
     for slab in slabs.values():
-        if slab.phase == FREE or slab.name in dict(mounts):
+        if slab.phase in (FREE, GENERATION) or slab.name in dict(mounts):
             assert is_made(host, slab), f"half-made, and not known to be: {slab}"
+    if host.always == THIN:
+        check_pool(host)
 
 
 def check_at_rest(host: Host, *, spares: int = 0) -> None:
@@ -70,7 +80,8 @@ def check_at_rest(host: Host, *, spares: int = 0) -> None:
     """
     check(host)
     slabs = host.slabs()
-    assert all(slab.phase in (FREE, SPARE) for slab in slabs), slabs
+    assert all(slab.phase in (FREE, GENERATION, SPARE) for slab in slabs), slabs
+    assert surplus(slabs, keep=2) == []
     assert not any(slab.unchecked or slab.holder for slab in slabs), slabs
     assert sum(slab.phase == SPARE for slab in slabs) == spares, slabs
     assert host.mounts() == []
@@ -85,6 +96,9 @@ def check_no_leak(host: Host) -> None:
     Raises:
         AssertionError: part of the volume group cannot be had, or something is left of it.
     """
+    if host.always == THIN:
+        _check_no_leak_in_the_pool(host)
+        return
     text = run(
         *("vgs", "--noheadings", "--units", "m", "--nosuffix", "-o", "vg_size,vg_free", GROUP)
     )
@@ -96,6 +110,45 @@ def check_no_leak(host: Host) -> None:
     assert host.kubelet.end("whole").status == "Success"
     assert host.free_mib() == whole
     assert host.slabs() == []
+
+
+def check_pool(host: Host) -> None:
+    """Look at a node's thin pool.
+
+    Raises:
+        AssertionError: more of it is promised than there is, it cannot be written to, or an LVM
+            command that died left it or a volume suspended.
+    """
+    inventory = inventory_of(host)
+    pool = inventory.pool
+    assert pool is not None
+    assert pool.fault == ""
+    assert promised_extents(inventory) <= limit_extents(inventory)
+
+
+def inventory_of(host: Host) -> Inventory:
+    """Return what the driver itself sees of a node."""
+    node = Node(load(host.kubelet.environ))
+    with node.decision() as lvm:
+        return node.observe(lvm.inventory())
+
+
+def _check_no_leak_in_the_pool(host: Host) -> None:
+    """Give all of the pool to one pod and take it back; then nothing of it may be in use.
+
+    Volumes that the pool knows and LVM does not would be seen here.
+    """
+    inventory = inventory_of(host)
+    assert inventory.pool is not None
+    whole = inventory.pool.extents * inventory.group.extent_bytes >> 20
+    answer = host.kubelet.mount("whole", str(whole), "of-the-whole", volume_type="anonymous")
+    assert answer.status == "Success", answer.message
+    assert enter(host, "whole", "namespace/of-the-whole") == []
+    assert host.kubelet.end("whole").status == "Success"
+    assert host.slabs() == []
+    status = pool_status(POOL_DEVICE)
+    assert status is not None
+    assert status.data_percent == 0, status
 
 
 def has_group() -> bool:

@@ -132,7 +132,8 @@ def follow(play: Play, plan: Plan, aftermath: str) -> None:
         assert not any(deed.failed for deed in reconcile_here(play.host))
     play.close_elsewhere()
     if pod:
-        play.mount(pod)
+        before = play.mount(pod)
+        assert before or not plan.leaves_generation, "where there was a generation, there is none"
     invariants.check(play.host)
     if pod:
         play.end(pod)
@@ -150,26 +151,30 @@ def leave(host: Host) -> None:
     Raises:
         AssertionError: something is still to be put right then, or lost.
     """
-    host.configure()
+    host.configure(ready_clones=0)
     assert not any(deed.failed for deed in reconcile_here(host))
     invariants.check_at_rest(host)
     invariants.check_no_leak(host)
 
 
 @contextmanager
-def a_node(place: Path, disk_mib: int = 4096, *, can_discard: bool = True) -> Iterator[Host]:
+def a_node(
+    place: Path, disk_mib: int = 4096, *, can_discard: bool = True, thin: bool = False
+) -> Iterator[Host]:
     """Make a node; at the end put it to rest, and see that nothing is lost of it.
 
     Args:
         place: a folder of its own.
         disk_mib: the size of its disk.
         can_discard: whether the disk can be told to forget.
+        thin: whether its slabs are volumes of a thin pool.
     """
     with Host(place) as host:
         host.kubelet = HereKubelet(place / "here", host.kubelet.environ)
         host.add_disk(disk_mib)
         if not can_discard:
             discard_limit(host.disks[0]).write_text("0")
+        host.always = invariants.THIN if thin else {}
         host.configure()
         assert host.admin("setup").returncode == 0
         yield host

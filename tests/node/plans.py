@@ -122,6 +122,8 @@ class Plan:
         anew: each time needs a namespace that has no slabs yet.
         only_room_for: how many slabs the disk has room for; None for as many as are wanted.
         can_discard: whether the disk can be told to forget.
+        thin: it is one of a node with a thin pool.
+        leaves_generation: there is a generation of the pods' lineage whatever happens.
         settings: of the node.
         with_spares: a spare may be left on the node, which the next plan's pods must not find.
     """
@@ -133,6 +135,8 @@ class Plan:
     anew: bool = False
     only_room_for: int | None = None
     can_discard: bool = True
+    thin: bool = False
+    leaves_generation: bool = False
     settings: Mapping[str, object] = field(default_factory=dict)
     with_spares: bool = False
 
@@ -142,8 +146,8 @@ class Plan:
     def disk_mib(self, file_system: str) -> int:
         """Return the size of a disk for this plan."""
         size_mib = SIZE_MIB[file_system]
-        # LVM's metadata area and what is lost to alignment come on top.
-        return 12 + size_mib * (self.only_room_for or 40)
+        # LVM's metadata area and what is lost to alignment come on top, and a pool's metadata.
+        return (20 if self.thin else 12) + size_mib * (self.only_room_for or 40)
 
     def play(self, host: Host, take: int, file_system: str, *, anew: bool = False) -> Play:
         """Return pods for which everything is arranged.
@@ -178,7 +182,7 @@ def spoil(play: Play, slab: str) -> None:
             stream.write(noise)
 
 
-def _nothing(_: Play) -> None:
+def nothing(_: Play) -> None:
     pass
 
 
@@ -206,35 +210,35 @@ def _warm_damaged(play: Play) -> None:
     spoil(play, play.leave_slab())
 
 
-def _orphaned(play: Play) -> str:
+def orphaned(play: Play) -> str:
     play.mount(play.earlier)
     slab = play.lose_mount(play.earlier)
     play.host.kubelet.forget(play.earlier)
     return slab
 
 
-def _anonymous(play: Play) -> None:
+def anonymous(play: Play) -> None:
     play.options["volume_type"] = "anonymous"
 
 
-def _mounted(play: Play) -> None:
+def mounted(play: Play) -> None:
     play.mount(play.pod)
 
 
-def _rebooted(play: Play) -> str:
+def rebooted(play: Play) -> str:
     play.mount(play.pod)
     return play.lose_mount(play.pod)
 
 
-def _rebooted_inactive(play: Play) -> None:
-    deactivate(_rebooted(play))
+def rebooted_inactive(play: Play) -> None:
+    deactivate(rebooted(play))
 
 
-def _rebooted_damaged(play: Play) -> None:
-    spoil(play, _rebooted(play))
+def rebooted_damaged(play: Play) -> None:
+    spoil(play, rebooted(play))
 
 
-def _half_made(play: Play) -> None:
+def half_made(play: Play) -> None:
     """Have the pod's own mount die before it has made the file system."""
     outcome = play.disturb("mount", Disturbance("kill", "before", 1))
     assert outcome.steps == ("lvcreate", "mkfs")
@@ -242,7 +246,7 @@ def _half_made(play: Play) -> None:
 
 def _two_of_another(play: Play) -> None:
     """Fill the disk with two slabs of another namespace; the pod wants both their room."""
-    tenants = [_tenant(play, name) for name in "ab"]
+    tenants = [neighbour(play, name) for name in "ab"]
     for tenant in tenants:
         tenant.mount(tenant.pod)
     for tenant in tenants:
@@ -252,14 +256,14 @@ def _two_of_another(play: Play) -> None:
 
 def _doomed_beside_used(play: Play) -> None:
     """Fill the disk with a slab in use and one whose removal was cut short."""
-    tenant = _tenant(play, "a")
+    tenant = neighbour(play, "a")
     tenant.mount(tenant.pod)
-    doomed = _tenant(play, "b")
+    doomed = neighbour(play, "b")
     _doomed(doomed)
     play.tenants.append(tenant)
 
 
-def _tenant(play: Play, name: str) -> Play:
+def neighbour(play: Play, name: str) -> Play:
     return Play(play.host, f"{play.pod}.{name}", 0, play.file_system)
 
 
@@ -273,90 +277,90 @@ def _doomed(play: Play) -> None:
     play.end(play.earlier)
 
 
-def _half_made_of_nobody(play: Play) -> None:
-    _half_made(play)
+def half_made_of_nobody(play: Play) -> None:
+    half_made(play)
     play.end(play.pod)
 
 
 def _orphaned_damaged(play: Play) -> None:
-    spoil(play, _orphaned(play))
+    spoil(play, orphaned(play))
 
 
-def _busy_and_closed(play: Play) -> None:
+def busy_and_closed(play: Play) -> None:
     play.mount(play.earlier)
     play.open_elsewhere()
     play.end(play.earlier)
     play.close_elsewhere()
 
 
-def _reserved_inactive(play: Play) -> None:
-    tenant = _tenant(play, "a")
-    deactivate(_rebooted(tenant))
+def reserved_inactive(play: Play) -> None:
+    tenant = neighbour(play, "a")
+    deactivate(rebooted(tenant))
     play.tenants.append(tenant)
 
 
-def _no_spare(play: Play) -> None:
+def no_spare(play: Play) -> None:
     """Have no spare where one is wanted."""
     play.host.configure()
     reconcile_here(play.host)
     play.host.configure(**A_SPARE)
 
 
-def _a_spare(play: Play) -> None:
+def a_spare(play: Play) -> None:
     reconcile_here(play.host)
 
 
-def _superfluous_spare(play: Play) -> None:
+def superfluous_spare(play: Play) -> None:
     play.host.configure(**A_SPARE)
     reconcile_here(play.host)
     play.host.configure()
 
 
-def _mounted_unclean(play: Play) -> None:
+def mounted_unclean(play: Play) -> None:
     play.mount(play.pod)
     play.say(play.pod, "ready")
 
 
-def _mounted_never_ready(play: Play) -> None:
+def mounted_never_ready(play: Play) -> None:
     play.mount(play.pod)
     play.say(play.pod, "starting")
 
 
-def _mounted_full(play: Play) -> None:
+def mounted_full(play: Play) -> None:
     play.mount(play.pod)
     big = play.host.directory(play.pod) / "big"
     run("fallocate", "--length", f"{play.size_mib * 6 // 10}M", str(big))
 
 
-def _mounted_anonymous(play: Play) -> None:
-    _anonymous(play)
+def mounted_anonymous(play: Play) -> None:
+    anonymous(play)
     play.mount(play.pod)
 
 
-def _mounted_elsewhere(play: Play) -> None:
+def mounted_elsewhere(play: Play) -> None:
     play.mount(play.pod)
     play.open_elsewhere()
 
 
-def _rebooted_elsewhere(play: Play) -> None:
-    _mounted_elsewhere(play)
+def rebooted_elsewhere(play: Play) -> None:
+    mounted_elsewhere(play)
     play.lose_mount(play.pod)
 
 
 # fmt: off
 MOUNTS = (
-    Plan("cold", "mount", _nothing, "lvcreate mkfs mount", anew=True),
-    Plan("anonymous", "mount", _anonymous, "lvcreate mkfs mount"),
+    Plan("cold", "mount", nothing, "lvcreate mkfs mount", anew=True),
+    Plan("anonymous", "mount", anonymous, "lvcreate mkfs mount"),
     Plan("warm", "mount", _ready_slab, "lvchange mount"),
     Plan("warm-inactive", "mount", _inactive, "lvchange lvchange mount"),
     Plan("unclean", "mount", _unclean, "fsck lvchange lvchange mount"),
-    Plan("orphaned", "mount", _orphaned, "fsck lvchange lvchange mount"),
+    Plan("orphaned", "mount", orphaned, "fsck lvchange lvchange mount"),
 )
 RESUMING_MOUNTS = (
-    Plan("resumed", "mount", _rebooted, "fsck mount"),
-    Plan("resumed-inactive", "mount", _rebooted_inactive, "lvchange fsck mount"),
-    Plan("resumed-half-made", "mount", _half_made, "lvremove lvcreate mkfs mount", anew=True),
-    Plan("resumed-damaged", "mount", _rebooted_damaged,
+    Plan("resumed", "mount", rebooted, "fsck mount"),
+    Plan("resumed-inactive", "mount", rebooted_inactive, "lvchange fsck mount"),
+    Plan("resumed-half-made", "mount", half_made, "lvremove lvcreate mkfs mount", anew=True),
+    Plan("resumed-damaged", "mount", rebooted_damaged,
          "fsck lvchange discard lvremove lvcreate mkfs mount"),
     Plan("unclean-damaged", "mount", _unclean_damaged,
          "fsck lvchange discard lvremove lvcreate mkfs mount"),
@@ -364,30 +368,30 @@ RESUMING_MOUNTS = (
          "lvchange mount lvchange fsck lvchange discard lvremove lvcreate mkfs mount"),
 )
 UNMOUNTS = (
-    Plan("kept", "unmount", _mounted, "umount lvchange"),
-    Plan("kept-unclean", "unmount", _mounted_unclean, "umount lvchange"),
-    Plan("over-full", "unmount", _mounted_full, "umount lvchange discard lvremove"),
-    Plan("never-ready", "unmount", _mounted_never_ready, "umount lvchange discard lvremove"),
-    Plan("was-anonymous", "unmount", _mounted_anonymous, "umount lvchange discard lvremove"),
-    Plan("busy", "unmount", _mounted_elsewhere, "umount lvchange"),
-    Plan("given-up", "unmount", _rebooted, "lvchange"),
-    Plan("given-up-inactive", "unmount", _rebooted_inactive, "lvchange lvchange"),
-    Plan("given-up-half-made", "unmount", _half_made, "lvremove", anew=True),
-    Plan("given-up-busy", "unmount", _rebooted_elsewhere, "lvchange"),
+    Plan("kept", "unmount", mounted, "umount lvchange"),
+    Plan("kept-unclean", "unmount", mounted_unclean, "umount lvchange"),
+    Plan("over-full", "unmount", mounted_full, "umount lvchange discard lvremove"),
+    Plan("never-ready", "unmount", mounted_never_ready, "umount lvchange discard lvremove"),
+    Plan("was-anonymous", "unmount", mounted_anonymous, "umount lvchange discard lvremove"),
+    Plan("busy", "unmount", mounted_elsewhere, "umount lvchange"),
+    Plan("given-up", "unmount", rebooted, "lvchange"),
+    Plan("given-up-inactive", "unmount", rebooted_inactive, "lvchange lvchange"),
+    Plan("given-up-half-made", "unmount", half_made, "lvremove", anew=True),
+    Plan("given-up-busy", "unmount", rebooted_elsewhere, "lvchange"),
 )
 RECONCILIATIONS = (
-    Plan("reconcile-orphaned", "reconcile", _orphaned, "fsck lvchange"),
+    Plan("reconcile-orphaned", "reconcile", orphaned, "fsck lvchange"),
     Plan("reconcile-damaged", "reconcile", _orphaned_damaged, "fsck lvchange discard lvremove"),
     Plan("reconcile-unclean", "reconcile", _unclean, "fsck lvchange"),
-    Plan("reconcile-busy", "reconcile", _busy_and_closed, "fsck lvchange"),
+    Plan("reconcile-busy", "reconcile", busy_and_closed, "fsck lvchange"),
     Plan("reconcile-doomed", "reconcile", _doomed, "discard lvremove"),
-    Plan("reconcile-half-made", "reconcile", _half_made_of_nobody, "lvremove", anew=True),
-    Plan("reconcile-inactive", "reconcile", _reserved_inactive, "lvchange"),
-    Plan("reconcile-spare", "reconcile", _no_spare, "lvcreate mkfs", settings=A_SPARE,
+    Plan("reconcile-half-made", "reconcile", half_made_of_nobody, "lvremove", anew=True),
+    Plan("reconcile-inactive", "reconcile", reserved_inactive, "lvchange"),
+    Plan("reconcile-spare", "reconcile", no_spare, "lvcreate mkfs", settings=A_SPARE,
          with_spares=True),
-    Plan("reconcile-superfluous", "reconcile", _superfluous_spare, "lvremove", with_spares=True),
+    Plan("reconcile-superfluous", "reconcile", superfluous_spare, "lvremove", with_spares=True),
 )
-SPARE = Plan("spare", "mount", _a_spare, "lvchange mount", anew=True, settings=A_SPARE,
+SPARE = Plan("spare", "mount", a_spare, "lvchange mount", anew=True, settings=A_SPARE,
              with_spares=True)
 MAKING_ROOM = (
     Plan("room-of-two", "mount", _two_of_another,

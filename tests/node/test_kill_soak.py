@@ -1,4 +1,4 @@
-"""Every plan, disturbed at every step in every way, on both file systems."""
+"""Every plan, disturbed at every step in every way, on both file systems, linear and thin."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -18,6 +18,7 @@ from tests.node.matrix import (
     kill_at_every_step,
 )
 from tests.node.plans import ALL_PLANS, Plan
+from tests.node.thin_plans import THIN_PLANS
 from tests.seed import dice
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
@@ -27,15 +28,16 @@ ROUNDS = 4
 
 
 @pytest.mark.parametrize("file_system", ["ext4", "xfs"])
-@pytest.mark.parametrize("plan", ALL_PLANS, ids=str)
+@pytest.mark.parametrize("plan", [*ALL_PLANS, *THIN_PLANS], ids=str)
 def test_killed_before_and_after_every_step(tmp_path: Path, plan: Plan, file_system: str) -> None:
-    with a_node(tmp_path, plan.disk_mib(file_system), can_discard=plan.can_discard) as host:
+    disk_mib, can_discard = plan.disk_mib(file_system), plan.can_discard
+    with a_node(tmp_path, disk_mib, can_discard=can_discard, thin=plan.thin) as host:
         kill_at_every_step(host, plan, file_system, BOTH)
 
 
 @pytest.mark.parametrize("disturbances", [failures, interruptions])
 @pytest.mark.parametrize("file_system", ["ext4", "xfs"])
-@pytest.mark.parametrize("plan", ALL_PLANS, ids=str)
+@pytest.mark.parametrize("plan", [*ALL_PLANS, *THIN_PLANS], ids=str)
 def test_disturbed_at_every_step(
     tmp_path: Path,
     plan: Plan,
@@ -50,6 +52,7 @@ def test_disturbed_at_every_step(
         for disturbance in disturbances(plan, fate)
         for aftermath in (AGAIN, NEVER)
     ]
-    with a_node(tmp_path, plan.disk_mib(file_system), can_discard=plan.can_discard) as host:
+    disk_mib, can_discard = plan.disk_mib(file_system), plan.can_discard
+    with a_node(tmp_path, disk_mib, can_discard=can_discard, thin=plan.thin) as host:
         for take, point in enumerate(points):
             point.meet(host, take, file_system)

@@ -41,6 +41,8 @@ class Entry:
         options: of its volume besides.
         state: how far it is.
         slab: what is mounted for it.
+        clean: its daemon has said that it ended in order.
+        in_order: its volume was mounted when it ended.
     """
 
     pod: str
@@ -49,6 +51,13 @@ class Entry:
     options: dict[str, str] = field(default_factory=dict)
     state: str = ASKED
     slab: str = ""
+    clean: bool = False
+    in_order: bool = False
+
+    @property
+    def lineage(self) -> tuple[str, str]:
+        """With whom it shares a graph."""
+        return self.namespace, self.size_mb
 
     @property
     def scope(self) -> str:
@@ -74,6 +83,8 @@ class Life:
         self._born = 0
         self._ledger = host.place / "ledger"
         self._pods: dict[str, Entry] = {}
+        self._warm: set[tuple[str, str]] = set()
+        """Of which there is a generation, where the node has a thin pool."""
         lines = self._ledger.read_text().splitlines() if self._ledger.exists() else []
         for line in lines:
             self._take(Entry(**json.loads(line)))
@@ -136,19 +147,24 @@ class Life:
         assert entry.slab in ("", slab), f"{pod} had {entry.slab} and was given {slab}"
         before = invariants.enter(host, pod, entry.scope)
         assert entry.state != WORKED or pod in before, f"the work of {pod} is lost"
-        self._write(replace(entry, state=MOUNTED, slab=slab))
+        warm = entry.lineage in self._warm and entry.state == ASKED and not entry.options
+        assert before or not warm, f"{pod} found no generation"
+        self._write(replace(entry, state=MOUNTED, slab=slab, clean=False))
         health = host.directory(pod) / ".dind" / "state"
         health.parent.mkdir(exist_ok=True)
-        health.write_text(self._dice.choice(("starting", "ready", "clean", "clean")))
+        said = self._dice.choice(("starting", "ready", "clean", "clean"))
+        health.write_text(said)
         if self._dice.random() < 0.7:
             os.sync()
-            self._write(replace(entry, state=WORKED, slab=slab))
+            self._write(replace(entry, state=WORKED, slab=slab, clean=said == "clean"))
 
     def _end(self) -> None:
         if self._pods:
             self._leave(self._dice.choice(list(self._pods.values())))
 
     def _leave(self, entry: Entry) -> None:
+        in_order = os.path.ismount(self._host.directory(entry.pod))
+        entry = replace(entry, in_order=in_order)
         self._write(replace(entry, state=LEAVING))
         answer = self._host.kubelet.end(entry.pod)
         assert answer.status == "Success", answer.message
@@ -175,20 +191,27 @@ class Life:
         self._pods[entry.pod] = entry
         if entry.state == GONE:
             del self._pods[entry.pod]
+            if self._host.always and entry.clean and not entry.options and entry.in_order:
+                self._warm.add(entry.lineage)
 
 
 def node(pool: str) -> Host:
     """Return the node that this guest is.
 
     Args:
-        pool: ``device``, or ``file``: a file on a file system that is on the device.
+        pool: ``device``, ``thin``: a thin pool on it, or ``file``: a file on a file system that is
+            on the device.
     """
     host = Host(SHARE_INSIDE / "node")
     host.kubelet = HereKubelet(host.place / "kubelet", host.kubelet.environ)
     host.run_dir = Path("/run/dind-slab")
-    if pool == "device":
+    if pool in ("device", "thin"):
         host.disks = [DISK]
+        host.always = invariants.THIN if pool == "thin" else {}
         host.configure()
+        if pool == "thin":
+            done = host.admin("setup")
+            assert done.returncode == 0, done.stderr
         return host
     on = Path("/mnt/disk")
     on.mkdir()

@@ -12,7 +12,13 @@ from tests.guest import machine
 from tests.guest.machine import Guest
 from tests.seed import dice
 
-DISK_MIB = {("device", "ext4"): 420, ("file", "ext4"): 600, ("device", "xfs"): 1500}
+DISK_MIB = {
+    ("device", "ext4"): 420,
+    ("file", "ext4"): 600,
+    ("device", "xfs"): 1500,
+    ("thin", "ext4"): 900,
+    ("thin", "xfs"): 4000,
+}
 """The disk, or the one that the pool's file lies on: room for all pods at once and some more."""
 PATIENCE_SECONDS = 240
 
@@ -22,7 +28,7 @@ class Node:
 
     Args:
         place: a folder of its own.
-        pool: where its disk comes from, ``device`` or ``file``.
+        pool: where its disk comes from: ``device``, ``thin`` or ``file``.
         file_system: of its slabs.
         fate: what decides when the power goes.
     """
