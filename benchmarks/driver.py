@@ -210,16 +210,15 @@ def inside() -> None:
     print(inventory(), flush=True)  # noqa: T201 - a program's output
 
 
-def main() -> int:
-    """Boot a guest, measure in it, print what it found."""
+def measure_in_guest(module: str) -> int:
+    """Boot a guest, have a module measure in it, print what it found; return its exit status."""
     from tests.guest import machine
     from tests.guest.machine import Guest
 
     machine.fetch()
     with tempfile.TemporaryDirectory(prefix="dind-bench-") as name:
         share = Path(name)
-        job = f"exec {sys.executable} -m benchmarks.driver --inside"
-        with Guest(share, job) as guest:
+        with Guest(share, f"exec {sys.executable} -m {module} --inside") as guest:
             status = guest.wait(1200)
             print((share / "output").read_text(), end="")  # noqa: T201 - a program's output
     return status
@@ -229,4 +228,4 @@ if __name__ == "__main__":
     if "--inside" in sys.argv:
         inside()
     else:
-        sys.exit(main())
+        sys.exit(measure_in_guest("benchmarks.driver"))
