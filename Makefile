@@ -7,7 +7,7 @@ PYTHON := .venv/bin/python
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: .venv/.ready .guest/root ## the main job, without a cluster: two pods, one cache
+demo: .venv/.ready .guest/root ## the main job, without a cluster: pods one after another and at once, one cache
 	@$(PYTHON) -m demo
 
 # The same samples every time; `make soak` draws others on each run.

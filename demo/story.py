@@ -1,4 +1,4 @@
-"""What happens on the node: three pods, one after another, played in the test guest.
+"""What happens on the node: pods one after another, then two at once, played in the test guest.
 
 Runs inside the guest as root (``python -m demo.story POD.json``) and prints events. The pod is the
 one that the webhook injected; this module adds nothing to it.
@@ -17,6 +17,7 @@ from demo.events import Chapter, Check, Done, Event, PodTimes, Said, Step, to_li
 from demo.kubelet import DRIVERS, Manifest, Pod, call_driver
 
 PROJECT = Path(__file__).parent.parent
+SLAB = PROJECT / "flexvol" / "slab"
 SETTINGS = Path("/etc/dind/slab.json")
 DISK = "/dev/ubda"
 BASE_IMAGE = "busybox:1.36"
@@ -54,10 +55,15 @@ def prepare_node(driver: str) -> None:
     vendor, name = driver.split("/")
     folder = DRIVERS / f"{vendor}~{name}"
     folder.mkdir(parents=True)
-    (folder / name).symlink_to(PROJECT / "flexvol" / "slab")
-    SETTINGS.parent.mkdir(parents=True, exist_ok=True)
-    SETTINGS.write_text(json.dumps({"device": [DISK]}))
+    (folder / name).symlink_to(SLAB)
+    configure(provisioning="linear")
     call_driver(driver, "init")
+
+
+def configure(provisioning: str) -> None:
+    """Write the node's settings."""
+    SETTINGS.parent.mkdir(parents=True, exist_ok=True)
+    SETTINGS.write_text(json.dumps({"device": [DISK], "provisioning": provisioning}))
 
 
 def slabs() -> set[str]:
@@ -84,11 +90,12 @@ def end(pod: Pod, clock: Clock) -> None:
         pod.end()
 
 
-def build(pod: Pod, clock: Clock) -> tuple[int, int, float]:
+def build(pod: Pod, clock: Clock, *, tell_output: bool = True) -> tuple[int, int, float]:
     """Run the pod's own command; return its build steps, those from the cache, and the seconds."""
     with clock.step("pod: its own command"):
         output = pod.run()
-    tell(Said(output))
+    if tell_output:
+        tell(Said(output))
     steps = len(re.findall(r"^Step \d+/\d+ : (?!FROM)", output, re.MULTILINE))
     return steps, output.count("---> Using cache"), clock.seconds
 
@@ -143,6 +150,29 @@ def other_pod(manifest: Manifest) -> None:
     tell(Check("its slab was over half full and is deleted", slabs() == before))
 
 
+def pods_at_once(manifest: Manifest) -> None:
+    """Two pods that run at the same time: each has a clone of what an earlier one left."""
+    tell(Chapter("Two pods of namespace team-a at the same time (provisioning: thin)"))
+    clock = Clock()
+    configure(provisioning="thin")
+    with clock.step("slab setup: a thin pool in the place of the slabs"):
+        subprocess.run([SLAB, "setup"], capture_output=True, check=True)
+    earlier = Pod(manifest, "team-a")
+    start(earlier, clock)
+    earlier.run(script=_IMPORT_BASE)
+    build(earlier, clock, tell_output=False)
+    end(earlier, clock)
+    pods = [Pod(manifest, "team-a"), Pod(manifest, "team-a")]
+    for pod in pods:
+        start(pod, clock)
+    for name, pod in zip(("one", "other"), pods, strict=True):
+        steps, cached, _ = build(pod, clock, tell_output=False)
+        said = f"the {name} of the two builds {cached} of {steps} steps from the cache"
+        tell(Check(said, cached == steps > 0))
+    for pod in pods:
+        end(pod, clock)
+
+
 def _fill_script(manifest: Manifest) -> str:
     flex = next(v["flexVolume"] for v in manifest["spec"]["volumes"] if "flexVolume" in v)
     fill_mib = int(flex["options"]["size_mb"]) * 55 // 100
@@ -162,6 +192,7 @@ def main(pod_file: Path) -> None:
     tell(first_pod(manifest))
     tell(next_pod(manifest))
     other_pod(manifest)
+    pods_at_once(manifest)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ CHECKS = {
     "it sees nothing of team-a's images",
     "it has a slab of its own",
     "its slab was over half full and is deleted",
+    "the one of the two builds 3 of 3 steps from the cache",
+    "the other of the two builds 3 of 3 steps from the cache",
 }
 
 
