@@ -3,7 +3,7 @@
 import pytest
 
 from flexvol.errors import BadCallError
-from flexvol.model import BUSY, DOOMED, FREE, HELD, SPARE
+from flexvol.model import BUSY, DOOMED, FREE, GENERATION, HELD, SPARE
 from flexvol.prune import Selection, read_selection
 from tests.flexvol.make import slab
 
@@ -67,6 +67,9 @@ TEAM = Selection(scope="namespace/team")
         ({"phase": HELD, "orphaned": True}, EVERYTHING, True),
         ({"phase": HELD}, EVERYTHING, False),
         ({"phase": BUSY}, EVERYTHING, False),
+        ({"phase": GENERATION, "released_at": LONG_AGO}, OLD, True),
+        ({"phase": GENERATION}, TEAM, True),
+        ({"phase": SPARE, "base": 3}, TEAM, True),
         ({"released_at": LONG_AGO}, OLD, True),
         ({"released_at": NOW - 7 * DAY}, OLD, True),
         ({"released_at": NOW - 7 * DAY + 1}, OLD, False),

@@ -37,8 +37,9 @@ def enter(host: Host, pod: str, scope: str) -> list[str]:
     folder = host.directory(pod)
     assert os.path.ismount(folder), f"nothing is mounted for {pod}"
     mark, pods = folder / SCOPE_FILE, folder / PODS_FILE
-    if mark.exists():
-        assert mark.read_text() == scope, f"{pod} of {scope} was given the slab of another scope"
+    # Empty where the power went before the file's content was on the disk, but not its name.
+    owner = mark.read_text() if mark.exists() else ""
+    assert owner in ("", scope), f"{pod} of {scope} was given the slab of {owner}"
     before = pods.read_text().split() if pods.exists() else []
     mark.write_text(scope)
     pods.write_text("\n".join([*before, pod]))
