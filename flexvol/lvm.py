@@ -221,6 +221,10 @@ class Lvm:
         pool = f"{self._group}/{POOL_NAME}"
         self._change(["lvremove", "--yes", "--quiet", "--select", "thin_count=0", pool])
 
+    def activate_pool(self) -> None:
+        """Make the thin pool's own device appear, so that it stays when its last volume goes."""
+        self._run(["lvchange", "--activate", "y", "--quiet", f"{self._group}/{POOL_NAME}"])
+
     def remove_unfinished_pool(self) -> None:
         """Remove what an interrupted ``make_pool`` left: it is tagged, and no thin pool yet."""
         mark = f"lv_tags={_POOL_TAG} && lv_layout!=pool"

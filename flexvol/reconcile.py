@@ -84,9 +84,12 @@ def _tried(deeds: "Iterator[Deed]") -> "Iterator[Deed]":
 
 def _pool(node: Node, lvm: Lvm) -> str:
     try:
-        lvm.inventory()
+        inventory = lvm.inventory()
     except NoVolumeGroupError:
         return node.provide(lvm)
+    if inventory.pool is not None and node.pool_status() is None:
+        lvm.activate_pool()
+        return "the thin pool is activated"
     return ""
 
 
