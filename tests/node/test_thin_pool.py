@@ -141,6 +141,7 @@ def test_the_pool_never_runs_full_under_pods_that_write_all_they_may(tmp_path: P
         assert come(host, "e", *of) == ["first"], "they were too full to be kept"
 
 
+@pytest.mark.soak
 def test_no_tenant_reads_what_another_one_left(tmp_path: Path) -> None:
     with a_thin_node(tmp_path, 100, ready_clones=0) as host:
         come(host, "mine", "64", "one", volume_type="anonymous")
