@@ -77,7 +77,7 @@ class Agent:
     def __init__(self, node: Node, *flags: str) -> None:
         self.output = (node.place / "output").open("w+b")
         self.process = start(node, *flags, stdout=self.output)
-        eventually(lambda: bool(self.said("running")), 60)
+        eventually(lambda: bool(self.said("running")))
         self.port = self.said("running")[0]["port"]
 
     def said(self, event: str) -> list[dict[str, Any]]:

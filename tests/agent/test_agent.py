@@ -13,7 +13,7 @@ from flexvol.contract import SlabOptions, warm_label
 from tests.agent.make import CALL, slab
 from tests.agent.running import Node, agent, agent_of, start
 from tests.cluster.apiserver import ApiServer, status
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 NODE = "/api/v1/nodes/node-1"
 ERROR = {"pool": None, "error": {"cause": "pool", "message": "a disk is missing"}}
@@ -68,7 +68,7 @@ def test_the_metrics_are_scraped(node: Node) -> None:
 def test_both_families_of_addresses_are_served(node: Node) -> None:
     with agent(node) as one:
         for address in ("127.0.0.1", "::1"):
-            with socket.create_connection((address, one.port), timeout=10) as client:
+            with socket.create_connection((address, one.port), timeout=PATIENCE_SECONDS) as client:
                 client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
                 assert b" 200 " in client.recv(1000)
 

@@ -330,7 +330,7 @@ def test_it_keeps_going_by_itself(api_server: ApiServer) -> None:
         api_server.remove(SECRET)
         wake.set()
         eventually(lambda: api_server.get(SECRET) is not None)
-        eventually(lambda: len(used) >= 3, seconds=10)
+        eventually(lambda: len(used) >= 3)
     assert decode(stored(api_server)).serving.certificate == used[-1].serving.certificate
 
 

@@ -17,6 +17,7 @@ from certs.errors import CertificateError
 from certs.issue import system_chance
 from certs.pem import encode
 from certs.reload import CertificateFolder, ServingContext
+from tests.waiting import PATIENCE_SECONDS
 
 Texts = dict[str, bytes]
 CLIENTS = 4
@@ -71,7 +72,7 @@ def listening(serving: ServingContext, loop: asyncio.AbstractEventLoop) -> Itera
 def ask(port: int, context: ssl.SSLContext, name: str | None = "localhost") -> str:
     """Say hello, and return the name of the authority that answered for the server."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as plain,
         context.wrap_socket(plain, server_hostname=name) as secure,
     ):
         secure.sendall(b"hello\n")

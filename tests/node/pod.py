@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from tests.waiting import PATIENCE_SECONDS
 from webhook import names
 from webhook.sidecar import COMMAND
 
@@ -227,7 +228,7 @@ class Container:
         """Ask as the kubelet's startup probe does: ``test -S``."""
         return self.pod.socket.is_socket()
 
-    def wait_ready(self, timeout_seconds: float = 60) -> Self:
+    def wait_ready(self, timeout_seconds: float = PATIENCE_SECONDS) -> Self:
         """Wait for the startup probe to pass.
 
         Raises:
@@ -240,7 +241,7 @@ class Container:
             time.sleep(0.02)
         return self
 
-    def terminate(self, timeout_seconds: float = 60) -> int:
+    def terminate(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """Send SIGTERM to the first process, as the kubelet does; return the exit status."""
         self.signal_first("TERM")
         return self.wait(timeout_seconds)
@@ -250,7 +251,7 @@ class Container:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         run("kill", f"-{name}", children.read_text().strip())
 
-    def wait(self, timeout_seconds: float = 60) -> int:
+    def wait(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """Wait until the container ends; return its exit status."""
         return self._process.wait(timeout_seconds)
 
@@ -283,7 +284,7 @@ def run(*command: object, check: bool = True, stdin: bytes = b"", **environment:
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=30)
+        super().__init__("localhost", timeout=PATIENCE_SECONDS)
         self._path = path
 
     def connect(self) -> None:

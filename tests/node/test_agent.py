@@ -19,7 +19,7 @@ from flexvol.settings import PATH
 from tests.guest.machine import PROJECT
 from tests.node.host import GROUP, Host, run
 from tests.node.kubelet import DRIVER
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 PORT = 9841
 
@@ -38,18 +38,20 @@ class Agent:
         self._process = subprocess.Popen(command, cwd=PROJECT, stdout=self._log)
 
     def __enter__(self) -> Self:
-        eventually(lambda: self.pages() != "", 120)
+        eventually(lambda: self.pages() != "")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(120) == 0
+        assert self._process.wait(PATIENCE_SECONDS) == 0
         self._log.close()
 
     def pages(self) -> str:
         """Return the metrics, or nothing as long as nobody serves them."""
         try:
-            with urllib.request.urlopen(f"http://localhost:{PORT}/metrics", timeout=60) as page:
+            with urllib.request.urlopen(
+                f"http://localhost:{PORT}/metrics", timeout=PATIENCE_SECONDS
+            ) as page:
                 text: str = page.read().decode()
                 return text
         except OSError:
@@ -65,7 +67,7 @@ class Agent:
 
     def shows(self, value: float, name: str, **labels: str) -> None:
         """Wait until a metric has this value."""
-        eventually(lambda: self.value(name, **labels) == value, 120)
+        eventually(lambda: self.value(name, **labels) == value)
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def test_changed_settings_reach_the_node_and_what_is_removed_comes_back(host: Ho
         before = host.free_mib()
         entry.unlink()
         (folder / "device").write_text(json.dumps([host.disks[0], host.add_disk(512)]))
-        eventually(lambda: (agent.value("capacity_mib") or 0) > before, 120)
+        eventually(lambda: (agent.value("capacity_mib") or 0) > before)
         assert agent.value("capacity_mib") == host.free_mib()
         assert entry.exists()
         (folder / "devise").write_text("/dev/null")

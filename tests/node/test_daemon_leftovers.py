@@ -4,8 +4,7 @@ import json
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from tests.node.images import busybox_tar
 from tests.node.pod import BUSYBOX, DASH, Container, Pod, Slab, run
+from tests.waiting import PATIENCE_SECONDS, eventually
 from webhook import names
 
 BUILD = b"FROM box:1\nRUN echo built >/made\n"
@@ -22,7 +22,7 @@ UNFINISHED = b"FROM built:1\nRUN echo half >/half; sleep 4321\n"
 FIRST_ANSWER = r"""
 import http.client, json, time
 def get(path):
-    connection = http.client.HTTPConnection("127.0.0.1", 2375, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", 2375, timeout=240)
     connection.request("GET", path)
     return json.loads(connection.getresponse().read())
 refused = 0
@@ -58,7 +58,7 @@ def handover() -> Iterator[Handover]:
     with before.start({names.ENV_SIZE_MIB: "1024"}, BUSYBOX) as container:
         container.wait_ready()
         building = leave_things(before)
-    building.wait(60)
+    building.wait(PATIENCE_SECONDS)
     after = Pod(place / "after", slab.path, number=2)
     environment = {
         names.ENV_DOCKER_HOST: "tcp",
@@ -72,7 +72,7 @@ def handover() -> Iterator[Handover]:
     )
     with after.start(environment, DASH, cgroup_namespace="own") as container:
         container.wait_ready()
-        answer, _ = asker.communicate(timeout=60)
+        answer, _ = asker.communicate(timeout=PATIENCE_SECONDS)
         yield Handover(slab, before, after, container, json.loads(answer))
 
 
@@ -97,8 +97,8 @@ def leave_things(pod: Pod) -> "subprocess.Popen[bytes]":
     assert building.stdin
     building.stdin.write(UNFINISHED)
     building.stdin.close()
-    wait_for(lambda: run("pgrep", "-fx", "sleep 4321", check=False) != "")
-    wait_for(lambda: ran_in(pod) == {"always"})
+    eventually(lambda: run("pgrep", "-fx", "sleep 4321", check=False) != "")
+    eventually(lambda: ran_in(pod) == {"always"})
     return building
 
 
@@ -106,14 +106,6 @@ def ran_in(pod: Pod) -> set[str]:
     """Return whose marks there are in a pod."""
     marks = pod.sockets / "ran"
     return set(marks.read_text().split()) if marks.exists() else set()
-
-
-def wait_for(condition: Callable[[], bool], timeout_seconds: float = 60) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "this takes too long"
-        time.sleep(0.05)
 
 
 def test_the_port_opens_only_when_all_of_it_is_gone(handover: Handover) -> None:

@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.node.images import Registry, busybox_tar
 from tests.node.pod import DASH, MTU, Container, Pod, Slab, run
+from tests.waiting import PATIENCE_SECONDS
 from webhook import names
 
 KEPT_MIB = 12
@@ -151,7 +152,7 @@ def test_a_published_port_is_reached_on_the_pods_address(service: Service) -> No
 
 def read_web(address: str) -> bytes:
     """Read a page; wait for its server to be there."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - http, ours

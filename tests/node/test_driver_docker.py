@@ -4,7 +4,7 @@ import itertools
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,6 +12,7 @@ from flexvol.model import Slab
 from tests.node.host import Host
 from tests.node.images import busybox_tar
 from tests.node.pod import Container, Pod
+from tests.waiting import PATIENCE_SECONDS, eventually
 from webhook import names
 
 SIZE_MIB = 500
@@ -75,7 +76,11 @@ def test_the_next_pod_finds_the_images_and_the_build_cache(node: Node) -> None:
         assert pod.docker(*HELLO) == "built\n"
         assert container.terminate() == 0
     node.end("next")
-    assert node.slab() == before.replace(uses=before.uses + 1, release=before.release + 1)
+    after = node.slab()
+    assert after.released_at > before.released_at
+    assert after == before.replace(
+        uses=before.uses + 1, release=before.release + 1, released_at=after.released_at
+    )
 
 
 def test_a_daemon_killed_in_the_middle_of_a_build_leaves_a_slab_that_serves(node: Node) -> None:
@@ -84,7 +89,7 @@ def test_a_daemon_killed_in_the_middle_of_a_build_leaves_a_slab_that_serves(node
         container.wait_ready()
         building = start_building(pod)
         container.kill()
-        building.wait(60)
+        building.wait(PATIENCE_SECONDS)
     node.end("killed")
     killed = node.slab()
     assert killed.unchecked
@@ -103,7 +108,7 @@ def test_a_daemon_killed_together_with_its_node_leaves_a_slab_that_serves(node: 
         container.wait_ready()
         building = start_building(pod)
         cut_off(node.host, node.slab().name, container)
-        building.wait(60)
+        building.wait(PATIENCE_SECONDS)
     node.host.kubelet.forget("cut")
     cut = node.slab()
     pod = node.pod("after-the-cut")
@@ -172,16 +177,8 @@ def start_building(pod: Pod) -> "subprocess.Popen[bytes]":
     assert building.stdin
     building.stdin.write(UNFINISHED)
     building.stdin.close()
-    wait_for(lambda: subprocess.run(["pgrep", "-fx", "sleep 4321"], check=False).returncode == 0)
+    eventually(lambda: subprocess.run(["pgrep", "-fx", "sleep 4321"], check=False).returncode == 0)
     return building
-
-
-def wait_for(condition: Callable[[], bool], timeout_seconds: float = 60) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "this takes too long"
-        time.sleep(0.05)
 
 
 def cut_off(host: Host, slab: str, container: Container) -> None:

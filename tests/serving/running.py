@@ -23,7 +23,7 @@ from certs.authority import renew
 from certs.issue import system_chance
 from certs.pem import CA_CERTIFICATE, CERTIFICATE, KEY, encode
 from certs.reload import ServingContext
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 from webhook.app import Admission, Health, create_app
 from webhook.server import Limits, WebhookServer, listen
 from webhook.settings import Settings, resolve
@@ -54,7 +54,9 @@ class Webhook:
 
     def client(self) -> httpx.Client:
         """Return a client that verifies the certificate."""
-        return httpx.Client(base_url=f"https://localhost:{self.port}", verify=self.tls, timeout=10)
+        return httpx.Client(
+            base_url=f"https://localhost:{self.port}", verify=self.tls, timeout=PATIENCE_SECONDS
+        )
 
     def get(self, path: str) -> httpx.Response:
         """Ask for a path, on a connection of its own."""
@@ -63,8 +65,16 @@ class Webhook:
 
     def connect(self) -> ssl.SSLSocket:
         """Return a bare TLS connection."""
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=10)
-        return self.tls.wrap_socket(plain, server_hostname="localhost")
+        # Wrapped before it is connected: wrap_socket leaks a connection that was reset meanwhile.
+        plain = socket.socket()
+        plain.settimeout(PATIENCE_SECONDS)
+        secure = self.tls.wrap_socket(plain, server_hostname="localhost")
+        try:
+            secure.connect(("127.0.0.1", self.port))
+        except BaseException:
+            secure.close()
+            raise
+        return secure
 
     def metric(self, line: str) -> float:
         """Return the value of one line of the metrics."""
@@ -156,7 +166,9 @@ def process(
         )
     started = Process(popen, log)
     try:
-        eventually(lambda: popen.poll() is not None or b'"serving"' in log.read_bytes(), seconds=20)
+        eventually(
+            lambda: popen.poll() is not None or b'"serving"' in log.read_bytes(),
+        )
         assert popen.poll() is None, log.read_text()
         yield started
     finally:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.serving.running import JSON, RECORDED, REVIEW, UID, Webhook, running
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 from webhook.app import Health
 from webhook.errors import DefaultsUnknownError
 from webhook.server import MAX_HEADER_BYTES, Limits
@@ -258,7 +258,7 @@ def test_half_a_request_and_a_closed_connection_harm_nobody(
 def test_http_without_tls_and_tls_without_an_end_harm_nobody(
     webhook: Webhook, client: httpx.Client
 ) -> None:
-    with socket.create_connection(("127.0.0.1", webhook.port), timeout=5) as plain:
+    with socket.create_connection(("127.0.0.1", webhook.port), timeout=PATIENCE_SECONDS) as plain:
         plain.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
         assert b"HTTP" not in plain.recv(1000)
     half = socket.create_connection(("127.0.0.1", webhook.port))

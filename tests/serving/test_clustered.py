@@ -24,7 +24,7 @@ from certs.pem import CERTIFICATE, KEY, encode
 from cluster.api import Cluster
 from tests.cluster.apiserver import CONFIGURATIONS, ApiServer, drop, serving, status
 from tests.serving.running import REVIEW, Process, process, running
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 CONFIGURATION = f"{CONFIGURATIONS}/dind-webhook"
 SECRET = "/api/v1/namespaces/dind/secrets/dind-webhook-tls"  # noqa: S105 - a path
@@ -76,11 +76,11 @@ class ServiceConnection(HTTPSConnection):
 
     def __init__(self, port: int, authorities: bytes) -> None:
         self._tls = ssl.create_default_context(cadata=authorities.decode())
-        super().__init__("127.0.0.1", port, timeout=10, context=self._tls)
+        super().__init__("127.0.0.1", port, timeout=PATIENCE_SECONDS, context=self._tls)
 
     def connect(self) -> None:
         """Connect, and verify the certificate for the Service."""
-        plain = socket.create_connection((self.host, self.port), timeout=10)
+        plain = socket.create_connection((self.host, self.port), timeout=PATIENCE_SECONDS)
         self.sock = self._tls.wrap_socket(plain, server_hostname=SERVICE)
 
 
@@ -106,7 +106,9 @@ def serial_of(secure: ssl.SSLSocket) -> str:
 def probe(started: Process) -> str:
     """Ask for readiness as the kubelet does, which verifies nothing."""
     context = ssl._create_unverified_context()  # noqa: S323, SLF001 - as the kubelet
-    connection = HTTPSConnection("127.0.0.1", port_of(started), timeout=5, context=context)
+    connection = HTTPSConnection(
+        "127.0.0.1", port_of(started), timeout=PATIENCE_SECONDS, context=context
+    )
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().read().decode()
@@ -277,7 +279,7 @@ def test_renewal_under_load_fails_no_request(api_server: ApiServer) -> None:
             now += timedelta(days=10)
             keeper.reconcile()
             before = callers.calls.copy()
-            eventually(partial(callers.have_called_since, before), seconds=20)
+            eventually(partial(callers.have_called_since, before))
         callers.stop()
     assert callers.errors == []
     assert len(callers.serials) >= 10

@@ -13,7 +13,7 @@ from cluster.follow import Change, Listed, Lost, Put, Removed
 from cluster.objects import Namespace, ObjectMeta
 from tests.cluster.apiserver import NAMESPACES, ApiServer, drop, serving, status
 from tests.serving.running import REVIEW, Process, process
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 from webhook.namespaces import levels_after
 from webhook.podsecurity import forbids
 
@@ -65,7 +65,9 @@ def warnings(started: Process) -> list[str]:
     line = started.find("serving")
     assert line is not None
     context = ssl._create_unverified_context()  # noqa: S323, SLF001 - not what is tested here
-    connection = HTTPSConnection("127.0.0.1", line["port"], timeout=10, context=context)
+    connection = HTTPSConnection(
+        "127.0.0.1", line["port"], timeout=PATIENCE_SECONDS, context=context
+    )
     try:
         connection.request("POST", "/mutate", REVIEW, {"content-type": "application/json"})
         response: dict[str, Any] = json.loads(connection.getresponse().read())["response"]

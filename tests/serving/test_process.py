@@ -28,7 +28,7 @@ from tests.serving.running import (
     process,
     served,
 )
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 CLIENTS = 4
 
@@ -67,7 +67,7 @@ def test_it_listens_on_all_addresses_without_a_word(tmp_path: Path) -> None:
         webhook = served(started, tmp_path / "ca.crt")
         assert webhook.get("/healthz").status_code == 200
         if socket.has_dualstack_ipv6():
-            with socket.create_connection(("::1", webhook.port), timeout=5):
+            with socket.create_connection(("::1", webhook.port), timeout=PATIENCE_SECONDS):
                 pass
 
 
@@ -85,7 +85,9 @@ def test_it_listens_on_all_addresses_without_a_word(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_started_says_why(flags: tuple[str, ...], sentence: str) -> None:
     command = [sys.executable, "-m", "webhook", "serve", "--host=127.0.0.1", "--port=0", *flags]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert ended.returncode == 2
     assert sentence in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -95,7 +97,9 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "webhook", "serve", "--host=127.0.0.1", f"--port={port}"]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
     assert ended.returncode == 2
     assert "Address already in use" in ended.stderr
     assert list(tmp_path.iterdir()) == []
@@ -251,7 +255,7 @@ def test_it_runs_without_a_home_and_without_rights(tmp_path: Path) -> None:
     with log.open("wb") as output:
         popen = subprocess.Popen([sys.executable, "-c", code], stdout=output, stderr=output)
     try:
-        eventually(lambda: popen.poll() is not None or b'"serving"' in log.read_bytes(), 20)
+        eventually(lambda: popen.poll() is not None or b'"serving"' in log.read_bytes())
         assert popen.poll() is None, log.read_text()
         webhook = served(Process(popen, log), folder / "ca.crt")
         assert webhook.get("/readyz").status_code == 200
