@@ -6,6 +6,7 @@ reports are read back as they come. A guest that dies fails every test that has 
 its last output. Inside a guest this plugin stands aside.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -67,20 +68,23 @@ class _Runs:
             for number, (path, of_module) in enumerate(modules.items())
         }
         self._waiting = deque(self._runs.values())
-        self._workers = [threading.Thread(target=self._work) for _ in range(GUESTS_AT_ONCE)]
+        self._workers = [
+            threading.Thread(target=self._work, args=(cpu,))
+            for cpu in itertools.islice(itertools.cycle(machine.cpus()), GUESTS_AT_ONCE)
+        ]
 
     def start(self) -> None:
         """Start the first guests; the others follow by themselves."""
         for worker in self._workers:
             worker.start()
 
-    def _work(self) -> None:
+    def _work(self, cpu: int) -> None:
         while True:
             try:
                 run = self._waiting.popleft()
             except IndexError:
                 return
-            run.run()
+            run.run(cpu)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
@@ -127,10 +131,10 @@ class _ModuleRun:
             f"-m '{config.option.markexpr}' @{SHARE_INSIDE / 'tests'}"
         )
 
-    def run(self) -> None:
-        """Run the guest to its end."""
+    def run(self, cpu: int) -> None:
+        """Run the guest to its end, on one CPU of the machine."""
         try:
-            self._guest = Guest(self._share, self._job)
+            self._guest = Guest(self._share, self._job, cpu=cpu)
             self._guest.wait(self._timeout)
             self._error = f"the guest has no report of this test\n{self._guest.last_output()}"
         except (GuestError, OSError) as error:
