@@ -2,12 +2,16 @@
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import hypothesis
+import pytest
+from _pytest.mark import ParameterSet
 
 VARIABLE = "DIND_SEED"
 """The environment variable to set to repeat a run."""
+
+_SAMPLED, _SOAK = pytest.mark.sampled, pytest.mark.soak
 
 
 def choose() -> int:
@@ -22,6 +26,21 @@ def dice(name: str) -> random.Random:
         name: keeps one test's dice apart from another's.
     """
     return random.Random(f"{choose()} {name}")  # noqa: S311 - nothing secret
+
+
+def sampled(name: str, cases: Mapping[str, tuple[object, ...]], count: int) -> list[ParameterSet]:
+    """Return a test's cases: those that this seed draws for every run, the others for the soak.
+
+    Args:
+        name: keeps one test's dice apart from another's.
+        cases: the arguments of each case, by its name.
+        count: how many run under ``make test``; ``make soak`` runs all.
+    """
+    drawn = set(dice(name).sample(sorted(cases), count))
+    return [
+        pytest.param(*cases[case], id=case, marks=_SAMPLED if case in drawn else _SOAK)
+        for case in cases
+    ]
 
 
 def fixed(test: Callable[..., None]) -> Callable[..., None]:

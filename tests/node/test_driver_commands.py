@@ -8,15 +8,32 @@ from tests.node import invariants
 from tests.node.disturbances import HereKubelet, reconcile_here
 from tests.node.host import Host, run
 from tests.node.shim import going_wrong
+from tests.seed import sampled
 
 DEEDS = {
-    "fails": "exit 5",
-    "dies": "kill -9 $$",
-    "says nothing": "exit 0",
-    "is cut short": '$real "$@" | head -c 700; exit 0',
-    "says something else": 'echo \'{"report": [{"vg": [{}]}]}\'; exit 0',
-    "says what is no JSON": "echo all is well; exit 0",
-    "warns": 'echo "WARNING: this and that" >&2; exec $real "$@"',
+    "fails": ("exit 5",),
+    "dies": ("kill -9 $$",),
+    "says nothing": ("exit 0",),
+    "is cut short": ('$real "$@" | head -c 700; exit 0',),
+    "says something else": ('echo \'{"report": [{"vg": [{}]}]}\'; exit 0',),
+    "says what is no JSON": ("echo all is well; exit 0",),
+    "warns": ('echo "WARNING: this and that" >&2; exec $real "$@"',),
+}
+MAKING = {
+    f"{file_system} {what}": (file_system, deed)
+    for file_system in ("ext4", "xfs")
+    for what, deed in {
+        "fails": "exit 1",
+        "dies": "kill -9 $$",
+        "dies once it is done": '$real "$@" && kill -9 $$',
+    }.items()
+}
+CHECKING = {
+    "e2fsck fails": ("ext4", "e2fsck", "exit 8"),
+    "e2fsck dies": ("ext4", "e2fsck", "kill -9 $$"),
+    "e2fsck is cancelled": ("ext4", "e2fsck", "exit 32"),
+    "xfs_repair fails": ("xfs", "xfs_repair", "exit 1"),
+    "xfs_repair dies": ("xfs", "xfs_repair", "kill -9 $$"),
 }
 
 
@@ -34,7 +51,7 @@ def left(host: Host) -> Iterator[Host]:
     invariants.check_at_rest(host)
 
 
-@pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS)
+@pytest.mark.parametrize("deed", sampled("a report goes wrong", DEEDS, 3))
 def test_a_report_that_goes_wrong_costs_one_call_at_most(left: Host, deed: str) -> None:
     with going_wrong(left.place, "lvm", "fullreport", deed) as went_wrong:
         answer = left.kubelet.mount("a")
@@ -48,7 +65,7 @@ def test_a_report_that_goes_wrong_costs_one_call_at_most(left: Host, deed: str) 
     left.kubelet.end("a")
 
 
-@pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS)
+@pytest.mark.parametrize("deed", sampled("a pod ends", DEEDS, 3))
 def test_a_pod_can_end_whatever_the_report_says(left: Host, deed: str) -> None:
     left.kubelet.mount("a")
     (left.run_dir / "inventory").unlink()
@@ -74,32 +91,23 @@ def test_a_volume_group_that_one_report_does_not_show_is_not_made_anew(
     left.kubelet.end("a")
 
 
-@pytest.mark.parametrize("deed", ["exit 1", "kill -9 $$", 'exec $real "$@" && kill -9 $$'])
-@pytest.mark.parametrize("file_system", ["ext4", "xfs"])
+@pytest.mark.parametrize(("file_system", "deed"), sampled("mkfs goes wrong", MAKING, 3))
 def test_a_file_system_that_cannot_be_made_leaves_nothing(
     left: Host, file_system: str, deed: str
 ) -> None:
     with going_wrong(left.place, f"mkfs.{file_system}", ".", deed):
         answer = left.kubelet.mount("a", "320", "other", file_system)
-    if "&&" not in deed:
-        assert answer.status == "Failure"
-        assert f"mkfs.{file_system}" in answer.message
-        assert [slab.phase for slab in left.slabs()] == ["free"]
-        assert left.kubelet.mount("a", "320", "other", file_system).status == "Success"
+    assert answer.status == "Failure"
+    assert f"mkfs.{file_system}" in answer.message
+    assert [slab.phase for slab in left.slabs()] == ["free"]
+    assert left.kubelet.mount("a", "320", "other", file_system).status == "Success"
     assert invariants.enter(left, "a", "namespace/other") == []
     invariants.check(left)
     left.kubelet.end("a")
 
 
 @pytest.mark.parametrize(
-    ("file_system", "program", "deed"),
-    [
-        ("ext4", "e2fsck", "exit 8"),
-        ("ext4", "e2fsck", "kill -9 $$"),
-        ("ext4", "e2fsck", "exit 32"),
-        ("xfs", "xfs_repair", "exit 1"),
-        ("xfs", "xfs_repair", "kill -9 $$"),
-    ],
+    ("file_system", "program", "deed"), sampled("a check goes wrong", CHECKING, 2)
 )
 def test_a_check_that_cannot_be_made_condemns_no_slab(
     host: Host, file_system: str, program: str, deed: str
