@@ -129,6 +129,7 @@ def test_a_daemon_that_never_became_ready_leaves_no_slab(node: Node) -> None:
     assert node.host.slabs() == before
 
 
+@pytest.mark.soak  # as the demonstration has two such pods too
 def test_two_pods_at_once_have_daemons_that_know_nothing_of_each_other(node: Node) -> None:
     one, other = node.pod("one"), node.pod("other", size_mib=400)
     with one.start(ENVIRONMENT) as first, other.start(ENVIRONMENT) as second:

@@ -1,4 +1,7 @@
-"""Real Docker daemons on clones of one graph, at the same time."""
+"""Real Docker daemons on clones of one graph, at the same time.
+
+All of it is the soak's: the demonstration, which is a test of every run, has two such pods too.
+"""
 
 import itertools
 from collections.abc import Iterator
@@ -16,6 +19,8 @@ from webhook import names
 SIZE_MIB = 400
 ENVIRONMENT = {names.ENV_SIZE_MIB: str(SIZE_MIB)}
 BUILD = b"FROM box:1\nRUN echo built >/made\n"
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 numbers = itertools.count(1)
 
@@ -104,8 +109,6 @@ def test_two_pods_at_once_are_both_warm_and_the_next_has_what_the_last_one_left(
     node.end("next")
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
 def test_six_pods_at_once_and_only_the_clean_one_is_kept(node: Node) -> None:
     names_of_pods = [f"pod{number}" for number in range(6)]
     running = build_at_once(node, names_of_pods)
