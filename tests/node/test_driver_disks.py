@@ -13,6 +13,7 @@ import pytest
 from tests.node import invariants
 from tests.node.disturbances import HereKubelet, reconcile_here
 from tests.node.host import GROUP, Host, run
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -97,11 +98,15 @@ def mended(host: Host) -> None:
 
 
 def let_pods_come_and_go(host: Host, seconds: float) -> list[str]:
-    """Have pods mount, work and end, some of which fail; return what was answered to mounts."""
-    statuses = []
-    deadline = time.monotonic() + seconds
+    """Have pods mount, work and end, until some failed; return what was answered to mounts.
+
+    It goes on for ``seconds`` at least, and longer until both answers were seen.
+    """
+    statuses: list[str] = []
+    begun = time.monotonic()
     for number in range(1000):
-        if time.monotonic() > deadline:
+        passed = time.monotonic() - begun
+        if passed > PATIENCE_SECONDS or (passed > seconds and len(set(statuses)) > 1):
             break
         pod, namespace = f"pod-{number}", f"team-{number % 2}"
         answer = host.kubelet.mount(pod, namespace=namespace)
