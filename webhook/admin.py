@@ -3,10 +3,12 @@
 One table again, as in ``webhook.options``: key, reader, and what would be right.
 """
 
+import ipaddress
 import re
 import ssl
 from collections.abc import Callable
 from enum import StrEnum
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -58,6 +60,26 @@ class Admin(msgspec.Struct, frozen=True):
     min_api_version: str = ""
 
 
+MAX_VARIABLE_KIB = 120
+"""Of what reaches the daemon as one variable.
+
+Linux starts no program with one over 128 KiB, its name included (``MAX_ARG_STRLEN``, execve(2)).
+"""
+
+_Value = TypeVar("_Value")
+
+
+def _told(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """Return ``read`` for a text that one variable of the daemon's can hold."""
+
+    def read_short(text: str) -> _Value:
+        if len(text.encode()) > MAX_VARIABLE_KIB * 1024:
+            raise ValueError(text)
+        return read(text)
+
+    return read_short
+
+
 def _each(check: Callable[[str], bool]) -> Callable[[str], tuple[str, ...]]:
     """Return a reader of words, each of which passes ``check``."""
 
@@ -79,7 +101,7 @@ def _is_mirror(url: str) -> bool:
     parts = urlsplit(url)
     return (
         parts.scheme in {"http", "https"}
-        and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc) is not None
+        and _is_host(parts.netloc)
         and parts.path in {"", "/"}
         and not parts.query
         and not parts.fragment
@@ -87,7 +109,32 @@ def _is_mirror(url: str) -> bool:
 
 
 def _is_registry(text: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9.:\[\]-]+(/[0-9]{1,3})?", text) is not None
+    return _is_network(text) if "/" in text else _is_host(text)
+
+
+_HOST = re.compile(
+    r"(?P<name>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[(?P<v6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?"
+)
+
+
+def _is_host(text: str) -> bool:
+    """Say whether ``text`` is a host with or without a port: a name, or an address."""
+    host = _HOST.fullmatch(text)
+    if host is None or not 0 < int(host["port"] or 1) < 2**16:
+        return False
+    if host["v6"] is not None:
+        return _is_network(host["v6"])
+    labels = host["name"].split(".")
+    return not any(label.startswith("-") or label.endswith("-") for label in labels)
+
+
+def _is_network(text: str) -> bool:
+    """Say whether ``text`` is an address with or without the length of its prefix (CIDR)."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "/" not in text or text.rpartition("/")[2].isdigit()
 
 
 def _is_secret_name(text: str) -> bool:
@@ -114,7 +161,10 @@ def _read_certificates(text: str) -> str:
     return text.strip() + "\n"
 
 
-OWN_ENVIRONMENT = frozenset({"PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_CERTDIR"})
+OWN_ENVIRONMENT = frozenset(
+    {"PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_CERTDIR", names.ENV_MIN_API_VERSION}
+)
+"""Variables that the daemon's script or another key of the ConfigMap sets."""
 
 
 def _read_environment(text: str) -> tuple[tuple[str, str], ...]:
@@ -126,6 +176,7 @@ def _read_environment(text: str) -> tuple[tuple[str, str], ...]:
             or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)
             or name.startswith(names.ENV_PREFIX)
             or name in OWN_ENVIRONMENT
+            or len(line.encode()) > MAX_VARIABLE_KIB * 1024
         ):
             raise ValueError(line)
         pairs.append((name, value))
@@ -135,15 +186,18 @@ def _read_environment(text: str) -> tuple[tuple[str, str], ...]:
 OWN_ARGUMENTS = frozenset(
     {"--host", "--data-root", "--exec-root", "--pidfile", "--group", "--containerd"}
     | {"--config-file", "--shutdown-timeout", "--tls", "--tlsverify"}
-    | {"--tlscacert", "--tlscert", "--tlskey"}
+    | {"--tlscacert", "--tlscert", "--tlskey", "--userns-remap", "--cgroup-parent", "--graph"}
+    | {"--validate", "--version", "--help"}
 )
 """Flags of dockerd that the daemon's script sets itself, or that would undo what it promises."""
+
+_ARGUMENT = re.compile(r"--[a-z][a-z0-9-]+(=\S.*)?")
 
 
 def _read_arguments(text: str) -> tuple[str, ...]:
     arguments = _lines(text)
     for argument in arguments:
-        if argument.partition("=")[0] in OWN_ARGUMENTS or not argument.startswith("--"):
+        if argument.partition("=")[0] in OWN_ARGUMENTS or not _ARGUMENT.fullmatch(argument):
             raise ValueError(argument)
     return arguments
 
@@ -174,16 +228,18 @@ ADMIN_KEYS = {
     "slab-resource": Key("slab_resource", parse_flag, 'write "true" or "false"'),
     "registry-mirrors": Key(
         "registry_mirrors",
-        _each(_is_mirror),
+        _told(_each(_is_mirror)),
         "write URLs of scheme and host, such as https://mirror.example.com",
     ),
     "insecure-registries": Key(
         "insecure_registries",
-        _each(_is_registry),
+        _told(_each(_is_registry)),
         "write hosts with their port, such as registry.example.com:5000, or CIDR networks",
     ),
     "registry-ca": Key(
-        "registry_ca", _read_certificates, "write certificates in PEM, and nothing else"
+        "registry_ca",
+        _told(_read_certificates),
+        f"write certificates in PEM, at most {MAX_VARIABLE_KIB} KiB, and nothing else",
     ),
     "daemon-env": Key(
         "daemon_env",
@@ -194,9 +250,9 @@ ADMIN_KEYS = {
     ),
     "daemon-args": Key(
         "daemon_args",
-        _read_arguments,
-        "write a long argument of dockerd a line, such as --log-level=warn; "
-        f"{' '.join(sorted(OWN_ARGUMENTS))} are set already",
+        _told(_read_arguments),
+        "write a long argument of dockerd a line, its value after =, such as --log-level=warn; "
+        f"{' '.join(sorted(OWN_ARGUMENTS))} cannot be set",
     ),
     "image-pull-secrets": Key(
         "image_pull_secrets",

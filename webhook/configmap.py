@@ -3,9 +3,9 @@
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from webhook.errors import ManifestError
+from webhook.roundtrip import UNREADABLE
 
 
 def read_data(text: str) -> dict[str, str]:
@@ -16,7 +16,7 @@ def read_data(text: str) -> dict[str, str]:
     """
     try:
         content: Any = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except UNREADABLE as error:
         raise ManifestError(f"this is no YAML: {error}") from error
     if isinstance(content, dict) and "kind" in content:
         if content["kind"] != "ConfigMap":

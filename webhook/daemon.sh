@@ -176,11 +176,13 @@ write_config() {
   builder="\"builder\":{\"gc\":{\"enabled\":true,$gc}}"
   if [ ! -s "$image_config" ]; then
     echo "{$builder}" >"$config"
-  elif grep -q '"builder"' "$image_config"; then
-    cat "$image_config" >"$config"
-  else
-    tr '\n' ' ' <"$image_config" | sed "s/{/{$builder,/; s/, *}/}/" >"$config"
+    return 0
   fi
+  # Where the daemon listens is for us to say, and it takes no argument for it beside a key.
+  value='\("[^"]*"\|true\|false\)'
+  drop="s/\"hosts\" *: *\[[^]]*\] *,\{0,1\}//; s/\"tls[a-z]*\" *: *$value *,\{0,1\}//g"
+  grep -q '"builder"' "$image_config" || drop="$drop; s/{/{$builder,/"
+  tr '\n' ' ' <"$image_config" | sed "$drop; s/, *}/}/g" >"$config"
 }
 
 # flag KEY ARGUMENT: the daemon refuses a key that is both in its configuration and an argument.
@@ -211,7 +213,20 @@ choose_arguments() {
   for registry in ${DIND_INSECURE_REGISTRIES:-}; do
     flag insecure-registries "--insecure-registry=$registry"
   done
-  arguments=$arguments${DIND_DAEMON_ARGS:-}
+  IFS=$newline
+  for argument in ${DIND_DAEMON_ARGS:-}; do
+    key=${argument%%=*}
+    key=${key#--}
+    # What may be given several times has the plural as its key.
+    case $key in
+      add-runtime) key=runtimes ;;
+      insecure-registry) key=insecure-registries ;;
+      registry-mirror | label | *-opt | authorization-plugin | default-ulimit | default-address-pool | *-resource)
+        key=${key}s ;;
+    esac
+    flag "$key" "$argument"
+  done
+  unset IFS
 }
 
 # --- its life -----------------------------------------------------------------------------------------------

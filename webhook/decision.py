@@ -110,6 +110,7 @@ def decide(pod: Pod, request: DindRequest, clients: tuple[Client, ...], admin: A
     {c: {volumeMounts: [{name: v, mountPath: /run/dind/}]}}           refuse path_taken
     {c: {volumeMounts: [{name: v, mountPath: /var/run/dind}]}}        refuse path_taken
     {c: {volumeMounts: [{name: v, mountPath: /run/dindings}]}}        inject injected
+    {c: {volumeDevices: [{name: v, devicePath: /run/dind}]}}          refuse path_taken
     ================================================================  ========================
 
     Args:
@@ -179,13 +180,15 @@ def _paths_taken(clients: tuple[Client, ...], docker_host: DockerHost) -> Iterat
     if docker_host is not DockerHost.UNIX:
         return
     for client in clients:
-        for mount in client.container.volume_mounts or ():
-            path = mount.mount_path
+        container = client.container
+        places = [(mount.name, mount.mount_path) for mount in container.volume_mounts or ()]
+        places += [(device.name, device.device_path) for device in container.volume_devices or ()]
+        for volume, path in places:
             # Most paths are not even like it, and a pod may have very many.
             if _SOCKET_NAME in path and normal(path) == names.SOCKET_DIR:
                 yield fault(
                     Code.PATH_TAKEN,
-                    container=quoted(client.container.name),
-                    volume=quoted(mount.name),
+                    container=quoted(container.name),
+                    volume=quoted(volume),
                     path=quoted(path),
                 )

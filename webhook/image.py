@@ -59,7 +59,20 @@ def is_allowed(reference: str, patterns: tuple[str, ...]) -> bool:
         spellings = {reference, short, f"{_HUB}{short}"}
     else:
         spellings = {reference, short, f"{_HUB}{_OFFICIAL}{short}"}
-    return any(fnmatchcase(spelling, pattern) for spelling in spellings for pattern in patterns)
+    return any(_matches(spelling, pattern) for spelling in spellings for pattern in patterns)
+
+
+def _matches(spelling: str, pattern: str) -> bool:
+    """Say whether a glob matches; behind its last colon stands a tag or digest, never a path.
+
+    Else ``docker:*`` would take ``docker:5000/x``, an image of the registry ``docker:5000``.
+    """
+    name, colon, tag = pattern.rpartition(":")
+    if not colon or "/" in tag:
+        return fnmatchcase(spelling, pattern)
+    after_path = spelling.rfind("/") + 1
+    colons = (n for n in range(after_path, len(spelling)) if spelling[n] == ":")
+    return any(fnmatchcase(spelling[n + 1 :], tag) and _matches(spelling[:n], name) for n in colons)
 
 
 @lru_cache(maxsize=1024)

@@ -9,15 +9,15 @@ from io import SEEK_END, StringIO
 from typing import NamedTuple
 
 import msgspec
+from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import YAMLError
 
 from webhook import names
 from webhook.errors import ManifestError
 from webhook.inject import Injection, inject
 from webhook.outcome import Kind
 from webhook.pod import Pod
-from webhook.roundtrip import Node, apply, plain, round_trip
+from webhook.roundtrip import UNREADABLE, Node, apply, plain, round_trip
 from webhook.settings import Settings
 
 _TEMPLATE = ("spec", "template")
@@ -34,6 +34,16 @@ POD_PATHS: dict[tuple[str, str], tuple[str, ...]] = {
     ("batch", "Job"): _TEMPLATE,
 }
 """Where a kind, named by its group and itself, holds its pod."""
+
+
+class Type(NamedTuple):
+    """What an object says it is: its ``apiVersion`` and its ``kind``."""
+
+    version: str
+    kind: str
+
+
+NO_TYPE = Type("", "")
 
 
 class Outcome(NamedTuple):
@@ -79,10 +89,8 @@ def inject_manifest(text: str, settings: Settings) -> Manifest:
     """
     yaml = round_trip()
     try:
-        documents = [each for each in yaml.load_all(text) if each is not None]
+        documents = _load(yaml, text)
         outcomes = [each for document in documents for each in _inject_object(document, settings)]
-    except YAMLError as error:
-        raise ManifestError(f"this is no YAML: {error}") from error
     except RecursionError as error:
         raise ManifestError("this is nested too deeply") from error
     written = StringIO(_heading(text))
@@ -93,6 +101,13 @@ def inject_manifest(text: str, settings: Settings) -> Manifest:
     return Manifest(written.getvalue(), outcomes)
 
 
+def _load(yaml: YAML, text: str) -> list[Node]:
+    try:
+        return [each for each in yaml.load_all(text) if each is not None]
+    except UNREADABLE as error:
+        raise ManifestError(f"this is no YAML: {error}") from error
+
+
 def _heading(text: str) -> str:
     """Return the comments above the first ``---``, which belong to no document."""
     lines = text.splitlines(keepends=True)
@@ -101,18 +116,16 @@ def _heading(text: str) -> str:
     return "".join(heading) if all(line.lstrip().startswith("#") for line in heading) else ""
 
 
-def _inject_object(document: Node, settings: Settings) -> Iterator[Outcome]:
-    if not isinstance(document, CommentedMap) or not isinstance(document.get("kind"), str):
-        raise ManifestError(
-            "a document is no Kubernetes object: it has no kind",
-            hint="separate objects with ---",
-        )
-    kind: str = document["kind"]
-    group, slash, _ = str(document.get("apiVersion") or "").rpartition("/")
+def _inject_object(document: Node, settings: Settings, like: Type = NO_TYPE) -> Iterator[Outcome]:
+    """Inject the pods of an object; one that names no type, in a ``PodList``, is ``like`` one."""
+    if not isinstance(document, CommentedMap):
+        raise _no_object()
+    version, kind = _type_of(document, like)
     if kind.endswith("List") and isinstance(document.get("items"), list):
         for item in document["items"]:
-            yield from _inject_object(item, settings)
+            yield from _inject_object(item, settings, Type(version, kind.removesuffix("List")))
         return
+    group, slash, _ = version.rpartition("/")
     path = POD_PATHS.get((group if slash else "", kind))
     if path is None:
         return
@@ -124,6 +137,19 @@ def _inject_object(document: Node, settings: Settings) -> Iterator[Outcome]:
     injection = inject(pod, settings)
     apply(template, injection.operations)
     yield Outcome(subject, injection, _hint(document, path, pod))
+
+
+def _no_object() -> ManifestError:
+    return ManifestError(
+        "a document is no Kubernetes object: it has no kind", hint="separate objects with ---"
+    )
+
+
+def _type_of(document: CommentedMap, like: Type) -> Type:
+    kind = document.get("kind", like.kind)
+    if not isinstance(kind, str) or not kind:
+        raise _no_object()
+    return Type(str(document.get("apiVersion") or like.version), kind)
 
 
 def read_pod(template: Node, subject: str) -> Pod:

@@ -62,6 +62,13 @@ class SecurityContext(Part, frozen=True):
     se_linux_options: dict[str, str] | None = None
 
 
+class VolumeDevice(Part, frozen=True):
+    """A volume that a container sees as a block device."""
+
+    name: str = ""
+    device_path: str = ""
+
+
 class ExecAction(Part, frozen=True):
     """A command of a probe."""
 
@@ -91,6 +98,7 @@ class Container(Part, frozen=True):
     startup_probe: Probe | None = None
     termination_message_policy: str | None = None
     volume_mounts: list[VolumeMount] | None = None
+    volume_devices: list[VolumeDevice] | None = None
 
 
 class Present(Part, frozen=True):

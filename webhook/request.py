@@ -74,7 +74,7 @@ def read(
         if "containers" in texts:
             faults.extend(_missing(options.containers, possible, texts["containers"]))
     faults.extend(_out_of_bounds(options, texts, settings))
-    options = _reconciled(options, texts, faults)
+    options = _reconciled(options, texts, settings.admin.enforce, faults)
     return DindRequest(options, frozenset(texts), tuple(faults), tuple(_warnings(unknown)))
 
 
@@ -154,10 +154,13 @@ def _origin(name: str, texts: Mapping[str, str], settings: Settings) -> str:
     return f"the default {name}"
 
 
-def _reconciled(options: Options, texts: Mapping[str, str], faults: list[Fault]) -> Options:
+def _reconciled(
+    options: Options, texts: Mapping[str, str], enforced: frozenset[str], faults: list[Fault]
+) -> Options:
     """Return ``options`` with no request over its limit, or note a fault.
 
-    A request that the pod names must fit under the limit; one that is a default gives way.
+    A request that the pod names must fit under the limit, and the pod's own limit must leave room
+    for a request that is enforced; one that is a mere default gives way.
     """
     for resource in ("cpu", "memory"):
         request: str = getattr(options, resource)
@@ -167,6 +170,9 @@ def _reconciled(options: Options, texts: Mapping[str, str], faults: list[Fault])
         if resource in texts:
             right = f"the limit is {quoted(limit)}; ask for less, or set dind/{resource}-limit"
             faults.append(_bad(resource, request, right))
+        elif resource in enforced and f"{resource}-limit" in texts:
+            right = f"write {quoted(request)} or more, which the administrator has it request"
+            faults.append(_bad(f"{resource}-limit", limit, right))
         else:
             options = msgspec.structs.replace(options, **{resource: limit})
     return options

@@ -51,7 +51,9 @@ def daemon_resources(
             warnings = (f"{which}: no effect, since the pod has resources for all its containers",)
         requests, limits = {}, {}
     elif is_guaranteed(spec):
-        warnings = tuple(_guaranteed_warnings(limits, requests, asked))
+        # What is enforced stays what it is: then the limit is the one that gives way.
+        limits = {name: limit for name, limit in limits.items() if name not in admin.enforce}
+        warnings = tuple(_guaranteed_warnings(limits, requests, asked, admin.enforce))
         requests |= limits
         limits = dict(requests)
     if admin.slab_resource and options.storage is Storage.SLAB:
@@ -93,7 +95,7 @@ def _has_pod_level(spec: PodSpec) -> bool:
 
 
 def _guaranteed_warnings(
-    limits: Amounts, requests: Amounts, asked: frozenset[str]
+    limits: Amounts, requests: Amounts, asked: frozenset[str], enforced: frozenset[str]
 ) -> Iterator[str]:
     raised = [
         resource
@@ -106,5 +108,7 @@ def _guaranteed_warnings(
     unasked = [resource for resource in _QUALITY if resource not in limits]
     if unasked:
         shown = " and ".join(f"{requests[resource]} {resource}" for resource in unasked)
-        more = " and ".join(f"{names.PREFIX}{resource}-limit" for resource in unasked)
-        yield f"the pod is Guaranteed, so its daemon is limited to {shown}; set {more} for more"
+        free = [resource for resource in unasked if resource not in enforced]
+        more = " and ".join(f"{names.PREFIX}{resource}-limit" for resource in free)
+        hint = f"; set {more} for more" if more else ""
+        yield f"the pod is Guaranteed, so its daemon is limited to {shown}{hint}"

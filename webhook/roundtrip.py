@@ -12,11 +12,22 @@ from typing import Any
 import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import CommentMark
+from ruamel.yaml.error import CommentMark, YAMLError
 from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
 from ruamel.yaml.tokens import CommentToken
 
 from webhook.patch import Operation
+
+UNREADABLE = (YAMLError, ValueError, KeyError)
+"""What ``ruamel.yaml`` raises: the latter two at ``2024-99-99`` and ``!!bool x``."""
+
+_WORDS_FOR_TRUTH = {
+    word: truth
+    for truth, words in ((True, ("yes", "on", "y")), (False, ("no", "off", "n")))
+    for each in words
+    for word in (each, each.capitalize(), each.upper())
+}
+"""Truth as YAML 1.1 has it besides ``true`` and ``false``: kubectl reads that, not 1.2."""
 
 Node = CommentedMap | CommentedSeq
 Key = str | int
@@ -33,11 +44,16 @@ def round_trip() -> YAML:
 
 
 def plain(node: object) -> object:
-    """Return ``node`` in the plain types of JSON; what JSON lacks, dates for one, as text."""
+    """Return ``node`` in the plain types of JSON, as kubectl would send it.
+
+    What JSON lacks, dates for one, is text; a text in quotes is one whatever it says.
+    """
     if isinstance(node, dict):
         return {str(key): plain(node[key]) for key in node}
     if isinstance(node, list):
         return [plain(each) for each in node]
+    if type(node) is str and node in _WORDS_FOR_TRUTH:
+        return _WORDS_FOR_TRUTH[node]
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)

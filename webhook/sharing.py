@@ -4,7 +4,6 @@
 if the daemon mounts what the container mounts.
 """
 
-import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
@@ -68,7 +67,7 @@ class _Collection:
         self._taken = taken_variables
         self._mounts: dict[str, VolumeMount] = {}
         self._env: dict[str, EnvVar] = {}
-        self._prepared_by_init = _sub_paths(spec.init_containers or ())
+        self._places_in_init = _places(spec.init_containers or ())
         self._needed: dict[str, None] = {}
         self._conflicts: dict[str, None] = {}
         self._unexpanded: dict[str, None] = {}
@@ -96,7 +95,7 @@ class _Collection:
             self._conflicts[quoted(mount.mount_path)] = None
         elif mount.sub_path_expr and not self._expand(mount.sub_path_expr, variables):
             self._unexpanded[quoted(mount.mount_path)] = None
-        elif mount.sub_path and self._may_become_a_file(mount):
+        elif _place(mount) and self._may_be_made_first(mount):
             self._prepared[quoted(mount.mount_path)] = None
         elif first is None or (first.read_only and not mount.read_only):
             self._mounts[path] = VolumeMount(
@@ -120,14 +119,13 @@ class _Collection:
         self._env |= {variable.name: variable for variable in wanted}
         return True
 
-    def _may_become_a_file(self, mount: VolumeMount) -> bool:
-        """Say whether an init container may be about to make a file of this sub-path.
+    def _may_be_made_first(self, mount: VolumeMount) -> bool:
+        """Say whether an init container may be about to make what this sub-path names.
 
-        The daemon starts before it, and the kubelet would make a directory of that name.
+        The daemon starts before it, and the kubelet would have made an empty directory of that
+        name: a file could not be written there, and ``cp -r`` would copy into it.
         """
-        known = self._prepared_by_init.get(mount.name, set())
-        otherwise = len(known) > 1 or (bool(known) and mount.sub_path not in known)
-        return otherwise and "." in posixpath.basename(mount.sub_path or "")
+        return not self._places_in_init.get(mount.name, set()) <= {_place(mount)}
 
     def _warnings(self) -> Iterator[str]:
         if self._needed:
@@ -145,16 +143,21 @@ class _Collection:
         if self._prepared:
             yield (
                 f"the daemon does not see {listed(self._prepared)}: "
-                "an init container may make a file of it first"
+                "an init container may be what makes it"
             )
 
 
-def _sub_paths(containers: Iterable[Container]) -> dict[str, set[str | None]]:
-    """Return the sub-paths at which ``containers`` mount each volume, None for the whole."""
-    found: dict[str, set[str | None]] = {}
+def _place(mount: VolumeMount) -> str:
+    """Return where in its volume a mount begins; empty for the whole of it."""
+    return mount.sub_path or mount.sub_path_expr or ""
+
+
+def _places(containers: Iterable[Container]) -> dict[str, set[str]]:
+    """Return where in each volume, by its name, ``containers`` mount it."""
+    found: dict[str, set[str]] = {}
     for container in containers:
         for mount in container.volume_mounts or ():
-            found.setdefault(mount.name, set()).add(mount.sub_path or None)
+            found.setdefault(mount.name, set()).add(_place(mount))
     return found
 
 

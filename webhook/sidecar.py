@@ -58,6 +58,9 @@ PROBE = Probe(
 
 SOCKET_MOUNT = VolumeMount(name=names.SOCKET_VOLUME, mount_path=names.SOCKET_DIR)
 
+_TELLING = frozenset({names.ENV_DOCKER_HOST, names.ENV_SIZE_MIB, names.ENV_DAEMON_ARGS})
+"""Variables by which our container is known again."""
+
 _GRAPH_MOUNT = VolumeMount(name=names.STORAGE_VOLUME, mount_path=names.GRAPH_DIR)
 _NO_TOKEN_MOUNT = VolumeMount(name=names.TOKEN_VOLUME, mount_path=names.TOKEN_DIR, read_only=True)
 _OWN_MOUNTS = {
@@ -130,25 +133,28 @@ def is_ours(found: Container, spec: PodSpec, options: Options, admin: Admin) -> 
     """Say whether a container in the pod is the daemon's, as we would add it.
 
     Between two calls of the webhook the API server sets defaults, its plugins and other webhooks
-    change containers. What decides which daemon runs must be as we wrote it; resources (limit
-    ranges, autoscalers), further variables, further mounts and pull policies may come on top.
+    change containers: a mirror's name before the image, variables for a proxy, resources (limit
+    ranges, autoscalers), further mounts, profiles, the pod's grace period. What is run, on which
+    graph, as whom and when it counts as started must be as we wrote it.
     A webhook that knows Kubernetes before 1.28 drops ``restartPolicy``: it may be absent.
     """
-    ours = daemon_container(spec, options, admin)
     home = spec.init_containers if admin.sidecar is Sidecar.NATIVE else spec.containers
+    restart_policy = "Always" if admin.sidecar is Sidecar.NATIVE else None
+    ours = environment(spec, options, admin)
     variables = {variable.name: variable.value for variable in found.env or ()}
     mounts = {(m.name, m.mount_path, m.sub_path or "") for m in found.volume_mounts or ()}
     volumes = {volume.name: volume for volume in spec.volumes or ()}
     return (
         found in (home or ())
-        and found.image == ours.image
-        and found.command == ours.command
+        and found.command == COMMAND
         and not found.args
-        and found.restart_policy in {ours.restart_policy, None}
-        and found.security_context == ours.security_context
+        and found.restart_policy in {restart_policy, None}
+        and found.security_context is not None
+        and found.security_context.privileged is True
+        and found.security_context.run_as_user == 0
         and found.startup_probe is not None
         and found.startup_probe.exec == PROBE.exec
-        and all(variables.get(v.name) == v.value for v in ours.env or ())
+        and all(variables.get(v.name) == v.value for v in ours if v.name in _TELLING)
         and all((m.name, m.mount_path, "") in mounts for m in _OWN_MOUNTS[options.docker_host])
         and all(_same_volume(volumes.get(v.name), v) for v in daemon_volumes(options))
     )

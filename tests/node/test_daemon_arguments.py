@@ -100,3 +100,14 @@ def test_what_the_image_says_of_its_builder_stays(pod: Pod) -> None:
     arguments, configuration = started_with(pod, files, **mirrors)
     assert configuration == said
     assert [each for each in arguments if "mirror" in each] == []
+
+
+def test_an_image_that_says_where_it_listens_starts_and_keeps_the_rest(pod: Pod) -> None:
+    said = '{"hosts": ["fd://"], "tlsverify": true, "log-level": "info",\n"labels": ["a=b"]}'
+    files = {"/usr/sbin/dockerd": stand_in("27.5.1"), "/etc/docker/daemon.json": said}
+    admins = {names.ENV_DAEMON_ARGS: "--log-level=debug\n--label=c=d e\n--exec-opt=x=y z"}
+    arguments, configuration = started_with(pod, files, **admins)
+    kept = {"log-level": "info", "labels": ["a=b"]}
+    assert json.loads(configuration) == {"builder": {"gc": {"enabled": True, **KEEP}}, **kept}
+    assert [each for each in arguments if "log-level" in each or "label" in each] == []
+    assert arguments[-1] == "--exec-opt=x=y z"

@@ -110,6 +110,8 @@ def test_a_label_on_the_workload_instead_of_its_pods_is_pointed_out() -> None:
     [
         ("a: [", "-: this is no YAML"),
         ("a: 1\na: 2\n", "-: this is no YAML"),
+        ("a: 2024-99-99", "this is no YAML: month must be in 1..12"),
+        ("a: !!bool x", "this is no YAML"),
         ("just text", "no Kubernetes object: it has no kind"),
         ("- kind: Pod", "no Kubernetes object: it has no kind"),
         ("kind: List\nitems: [1]\n", "no Kubernetes object: it has no kind"),
@@ -183,3 +185,18 @@ def test_comments_stay_with_what_they_are_about() -> None:
         assert kept in text
     first = Run("-f", PODS / "native-sidecar.yaml").out
     assert "  # Watches what the build leaves behind.\n  - name: watcher" in first
+
+
+def test_the_pods_of_a_pod_list_need_not_say_what_they_are() -> None:
+    pod = POD.partition("kind: Pod\n")[2].replace("\n", "\n  ").rstrip()
+    run = Run("-f", "-", stdin=f"apiVersion: v1\nkind: PodList\nitems:\n- {pod}\n")
+    assert (run.status, run.err) == (
+        0,
+        "-: Pod/p: inject injected: the pod gets a Docker daemon\n",
+    )
+
+
+def test_truth_is_written_as_kubectl_reads_it() -> None:
+    assert Run("-f", "-", stdin=POD.replace("spec: {", "spec: {hostNetwork: no, ")).status == 0
+    run = Run("-f", "-", stdin=POD.replace("spec: {", "spec: {hostNetwork: yes, "))
+    assert (run.status, "refuse host_network" in run.err) == (1, True)

@@ -140,3 +140,13 @@ def test_an_empty_dir_does_not() -> None:
     result = injected(labelled({"dind/storage": "emptyDir"}), SLABS)
     assert "dind/slab-mib" not in str(result)
     assert "affinity" not in result["spec"]
+
+
+def test_a_request_that_is_enforced_gives_way_to_no_limit_of_a_pod() -> None:
+    under = settings({"cpu": "500m", "enforce": "cpu"})
+    refused = injection(labelled({"dind/cpu-limit": "250m"}), under)
+    assert refused.decision.code == "bad_annotation"
+    assert "dind/cpu-limit" in refused.decision.sentence
+    given = pod({"limits": ONE}, {"dind/cpu-limit": "4", "dind/memory-limit": "1Gi"})
+    assert resources_of(given, under)["requests"] == {"cpu": "500m", "memory": "1Gi"}
+    assert resources_of(given, under)["limits"] == {"cpu": "500m", "memory": "1Gi"}

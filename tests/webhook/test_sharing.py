@@ -193,7 +193,7 @@ def test_the_same_variable_with_two_values_is_brought_along_for_the_first() -> N
     assert env_of(daemon_of(injected(given)))["A"] == "1"
 
 
-def test_a_file_that_an_init_container_is_to_make_is_not_made_a_directory() -> None:
+def test_what_an_init_container_is_to_make_is_not_made_a_directory_first() -> None:
     given = pod(
         mount("empty", "/app/config.json", subPath="config.json"),
         mount("empty", "/app/conf", subPath="conf"),
@@ -201,6 +201,6 @@ def test_a_file_that_an_init_container_is_to_make_is_not_made_a_directory() -> N
     )
     init = {"name": "i", "image": "a", "volumeMounts": [mount("empty", "/out")]}
     given["spec"]["initContainers"] = [init]
-    assert [each["mountPath"] for each in shared_by(given)] == ["/app/conf", "/data/x.db", "/out"]
+    assert [each["mountPath"] for each in shared_by(given)] == ["/data/x.db", "/out"]
     (warning,) = injection(given).warnings
-    assert '"/app/config.json"' in warning
+    assert '"/app/config.json", "/app/conf"' in warning

@@ -230,6 +230,10 @@ def changed(path: str, value: object) -> Json:
     ("path", "value"),
     [
         ("daemon.imagePullPolicy", "Always"),
+        ("daemon.image", "mirror.example.com/docker:29-dind"),
+        ("daemon.securityContext.seccompProfile", {"type": "Unconfined"}),
+        ("daemon.env.0", {"name": "HTTPS_PROXY", "value": "http://proxy.example.com"}),
+        ("spec.terminationGracePeriodSeconds", 120),
         ("daemon.resources", {"limits": {"cpu": "4"}}),
         ("daemon.resources.requests.memory", "8Gi"),
         ("daemon.lifecycle", {"preStop": {"exec": {"command": ["true"]}}}),
@@ -250,14 +254,13 @@ def test_what_others_add_does_not_hide_our_container(path: str, value: object) -
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("daemon.image", "docker:28-dind"),
         ("daemon.command", ["sh"]),
         ("daemon.command.3", "more"),
         ("daemon.args", ["--host=tcp://0.0.0.0:2375"]),
         ("daemon.restartPolicy", "OnFailure"),
         ("daemon.securityContext.runAsUser", 1000),
         ("daemon.startupProbe", None),
-        ("daemon.env.1", None),
+        ("daemon.env.0", None),
         ("daemon.env.9", {"name": "DIND_SIZE_MIB", "value": "1"}),
         ("daemon.volumeMounts.0", None),
         ("daemon.volumeMounts.0.subPath", "theirs"),
