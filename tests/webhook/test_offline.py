@@ -8,6 +8,7 @@ import pytest
 
 import webhook
 from tests.webhook import goldens
+from tests.webhook.pods import injected
 
 PROJECT = Path(webhook.__file__).parent.parent
 PODS = goldens.FOLDER
@@ -41,12 +42,13 @@ def test_a_manifest_is_printed_with_docker_in_it_and_what_was_done_is_said() -> 
     )
 
 
-def test_admission_and_this_command_make_the_same_pod() -> None:
-    run = Run("-f", PODS / "workloads.yaml")
-    pods = [document["kind"] for document in goldens.plain_documents(run.out)]
-    assert pods == [
-        *("Service", "CronJob", "DaemonSet", "ReplicaSet", "List", "PodTemplate", "Job")
-    ]
+@pytest.mark.parametrize("name", ["plain", "mesh", "tcp", "shared-volumes", "guaranteed"])
+def test_admission_and_this_command_make_the_same_pod(name: str) -> None:
+    path = PODS / f"{name}.yaml"
+    pods = [pod for pod in goldens.plain_documents(path.read_text()) if pod["kind"] == "Pod"]
+    assert pods
+    run = Run("-f", path)
+    assert goldens.plain_documents(run.out) == [injected(pod) for pod in pods]
 
 
 def test_a_manifest_may_come_from_stdin() -> None:
